@@ -1,0 +1,103 @@
+"""Parameter names of the published data2vec 2.0 / emotion2vec files.
+
+Facts from the published files: prenet and main blocks are numbered apart,
+extra tokens and ALiBi scales carry dimensions of size one, Sequential indices
+count layers without parameters.
+"""
+
+import re
+
+_AUDIO = "modality_encoders.AUDIO"
+_SIMPLE = {
+    "context.extra_tokens": f"{_AUDIO}.extra_tokens",
+    "context.alibi.scale": f"{_AUDIO}.alibi_scale",
+}
+_PREFIXES = [
+    (r"projection\.0\.", rf"{_AUDIO}.project_features.1."),
+    (r"projection\.1\.", rf"{_AUDIO}.project_features.2."),
+    (r"context\.norm\.", rf"{_AUDIO}.context_encoder.norm."),
+    (r"decoder\.blocks\.(\d+)\.conv\.", rf"{_AUDIO}.decoder.blocks.\1.0."),
+    (r"decoder\.proj\.", rf"{_AUDIO}.decoder.proj."),
+]
+_IN_BLOCK = {
+    "attention.qkv": "attn.qkv",
+    "attention.proj": "attn.proj",
+    "norm1": "norm1",
+    "norm2": "norm2",
+    "fc1": "mlp.fc1",
+    "fc2": "mlp.fc2",
+}
+
+
+def published_name(name, prenet_depth):
+    """Translate a parameter name of ours to the published one.
+
+    Arguments
+    ---------
+    name : str
+        Name within Emotion2vecEncoder, or "decoder." and a name within
+        ConvDecoder.
+    prenet_depth : int
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    KeyError
+        When there is no such name.
+
+    Example
+    -------
+    >>> published_name("context.blocks.5.attention.qkv.bias", prenet_depth=4)
+    'blocks.1.attn.qkv.bias'
+    """
+    if name in _SIMPLE:
+        return _SIMPLE[name]
+    for pattern, published in _PREFIXES:
+        if re.match(pattern, name):
+            return re.sub(f"^{pattern}", published, name)
+    match = re.fullmatch(r"frontend\.layers\.(\d+)\.(norm\.)?(\w+)", name)
+    if match:
+        layer, norm, kind = match.groups()
+        index = "2.1" if norm else "0"
+        return f"{_AUDIO}.local_encoder.conv_layers.{layer}.{index}.{kind}"
+    match = re.fullmatch(
+        r"context\.positional\.blocks\.(\d+)\.conv\.(\w+)", name
+    )
+    if match:
+        layer, kind = int(match[1]) + 1, match[2]
+        return f"{_AUDIO}.relative_positional_encoder.{layer}.0.{kind}"
+    match = re.fullmatch(r"context\.blocks\.(\d+)\.(.+)\.(\w+)", name)
+    if match and match[2] in _IN_BLOCK:
+        layer, part = int(match[1]), f"{_IN_BLOCK[match[2]]}.{match[3]}"
+        if layer < prenet_depth:
+            return f"{_AUDIO}.context_encoder.blocks.{layer}.{part}"
+        return f"blocks.{layer - prenet_depth}.{part}"
+    raise KeyError(f"no published name is known for parameter {name!r}")
+
+
+def published_shape(name, shape):
+    """Return the shape a parameter of ours has in a published file.
+
+    Arguments
+    ---------
+    name : str
+        Our name.
+    shape : sequence of int
+
+    Returns
+    -------
+    tuple of int
+
+    Example
+    -------
+    >>> published_shape("context.alibi.scale", (12,))
+    (1, 1, 12, 1, 1)
+    """
+    if name == "context.extra_tokens":
+        return (1, *shape)
+    if name == "context.alibi.scale":
+        return (1, 1, *shape, 1, 1)
+    return tuple(shape)

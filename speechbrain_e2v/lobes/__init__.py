@@ -1,0 +1,1 @@
+"""Neural building blocks; they need nothing but PyTorch."""

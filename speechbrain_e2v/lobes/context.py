@@ -1,0 +1,142 @@
+"""Context encoder: positions, extra tokens and all Transformer blocks.
+
+It is everything above the projected local features, hence exactly the part
+that the EMA teacher copies.
+"""
+
+import torch
+from torch import nn
+
+from speechbrain_e2v.lobes.attention import Alibi
+from speechbrain_e2v.lobes.lengths import frame_mask
+from speechbrain_e2v.lobes.positional import RelativePositionalConv
+from speechbrain_e2v.lobes.transformer import Block
+
+
+class ContextEncoder(nn.Module):
+    """Prenet and main blocks over frames and extra tokens.
+
+    Arguments
+    ---------
+    embed_dim, num_heads : int
+    prenet_depth, depth : int
+        Blocks before and after the point where other modalities would join;
+        only the last `depth` give training targets.
+    num_extra_tokens : int
+        The paper's utterance (chunk) tokens, in front of the frames.
+    pos_conv_width, pos_conv_depth, pos_conv_groups : int
+    prenet_dropout, layerdrop, prenet_layerdrop : float
+    **block : dict
+        Arguments of Block.
+
+    Example
+    -------
+    >>> context = ContextEncoder(8, 2, 1, 2, 3, pos_conv_groups=2)
+    >>> states = list(context(torch.randn(2, 5, 8)))
+    >>> len(states), states[-1][0].shape
+    (3, torch.Size([2, 8, 8]))
+    """
+
+    def __init__(
+        self,
+        embed_dim,
+        num_heads,
+        prenet_depth,
+        depth,
+        num_extra_tokens,
+        pos_conv_width=95,
+        pos_conv_depth=5,
+        pos_conv_groups=16,
+        prenet_dropout=0.0,
+        layerdrop=0.0,
+        prenet_layerdrop=0.0,
+        norm_eps=1e-5,
+        **block,
+    ):
+        super().__init__()
+        self.num_extra_tokens = num_extra_tokens
+        self.positional = RelativePositionalConv(
+            embed_dim, pos_conv_width, pos_conv_depth, pos_conv_groups
+        )
+        self.alibi = Alibi(num_heads)
+        tokens = torch.randn(num_extra_tokens, embed_dim)
+        tokens[:1] = 0.0
+        self.extra_tokens = nn.Parameter(tokens)
+        self.norm = nn.LayerNorm(embed_dim, eps=norm_eps)
+        self.prenet_dropout = nn.Dropout(prenet_dropout)
+        self.blocks = nn.ModuleList(
+            Block(embed_dim, num_heads, norm_eps=norm_eps, **block)
+            for _ in range(prenet_depth + depth)
+        )
+        self.layerdrop = [prenet_layerdrop] * prenet_depth + [layerdrop] * depth
+        self.apply(_initialise_linear)
+
+    def forward(self, features, num_frames=None):
+        """Encode whole utterances, block by block.
+
+        Arguments
+        ---------
+        features : torch.Tensor, [B, T, D]
+            Projected local features.
+        num_frames : torch.Tensor, [B], long, optional
+            Real frames of each row; all of them by default.
+
+        Yields
+        ------
+        (torch.Tensor, torch.Tensor), [B, N + T, D] each
+            Output and MLP output of every block, extra tokens in front.
+        """
+        real = None
+        if num_frames is not None:
+            real = frame_mask(num_frames, features.shape[1])
+        zeroing = None if real is None else real.unsqueeze(2)
+        x = features + self.positional(features, zeroing)
+        positions = torch.arange(x.shape[1], device=x.device)[None]
+        yield from self.run_blocks(x, positions, real)
+
+    def run_blocks(self, x, positions, real=None):
+        """Put the tokens in front and run the blocks.
+
+        Arguments
+        ---------
+        x : torch.Tensor, [B, T, D]
+            Frames, positional convolution added; not always all of them.
+        positions : torch.Tensor, [1 or B, T]
+            Time index of each frame, for ALiBi.
+        real : torch.Tensor, [B, T], bool, optional
+            False at padding.
+
+        Yields
+        ------
+        (torch.Tensor, torch.Tensor), [B, N + T, D] each
+        """
+        tokens = self.extra_tokens.to(x.dtype).expand(len(x), -1, -1)
+        x = torch.cat([tokens, x], dim=1)
+        if real is not None:
+            always = real.new_ones(len(x), self.num_extra_tokens)
+            real = torch.cat([always, real], dim=1)
+        bias = self.alibi(positions, self.num_extra_tokens, real)
+        x = self.prenet_dropout(self.norm(x))
+        mlp = torch.zeros_like(x)
+        for block, rate in zip(self.blocks, self.layerdrop, strict=True):
+            # The draw is on the CPU generator: no wait for the device.
+            if self.training and rate > 0 and torch.rand(()) <= rate:
+                x = x + _zero_of(block)
+            else:
+                x, mlp = block(x, bias)
+            yield x, mlp
+
+
+def _zero_of(module):
+    """Return a zero that depends on every parameter.
+
+    A skipped block so gets zero gradients instead of none, which distributed
+    training needs and which is what the released trainer's flat buffer does.
+    """
+    return 0.0 * sum(p.view(-1)[0] for p in module.parameters())
+
+
+def _initialise_linear(module):
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=0.02)
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,47 @@
+"""Convolutional decoder: from visible frames to the masked ones."""
+
+from torch import nn
+
+from speechbrain_e2v.lobes.positional import GroupedConvBlock
+
+
+class ConvDecoder(nn.Module):
+    """Grouped convolutions over time (paper section 3.1, released sizes).
+
+    From the second block on, a block's input is added to its output.
+
+    Arguments
+    ---------
+    embed_dim : int
+        Width of input and prediction.
+    channels, kernel, num_layers, groups : int
+
+    Example
+    -------
+    >>> import torch
+    >>> decoder = ConvDecoder(8, channels=4, groups=2)
+    >>> decoder.proj(decoder(torch.randn(2, 5, 8))).shape
+    torch.Size([2, 5, 8])
+    """
+
+    def __init__(
+        self, embed_dim=768, channels=384, kernel=7, num_layers=4, groups=16
+    ):
+        super().__init__()
+        widths = [embed_dim] + [channels] * num_layers
+        self.blocks = nn.ModuleList(
+            GroupedConvBlock(widths[i], widths[i + 1], kernel, groups)
+            for i in range(num_layers)
+        )
+        self.proj = nn.Linear(channels, embed_dim)
+
+    def forward(self, x, real=None):
+        """Map [B, T, D] to [B, T, channels]; `proj` is left to the caller.
+
+        Only masked frames are predicted, so only they need projecting.
+        `real` ([B, T, 1], optional) is 0 at padding.
+        """
+        for block in self.blocks:
+            y = block(x, real)
+            x = x + y if x.shape == y.shape else y
+        return x

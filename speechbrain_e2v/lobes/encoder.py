@@ -1,0 +1,166 @@
+"""The emotion2vec encoder: waveform in, frame features out."""
+
+import inspect
+
+from torch import nn
+
+from speechbrain_e2v.lobes.context import ContextEncoder
+from speechbrain_e2v.lobes.frontend import ConvFeatureExtractor
+from speechbrain_e2v.lobes.lengths import (
+    CONV_KERNELS,
+    CONV_STRIDES,
+    frame_mask,
+    frames_of,
+    relative_to_samples,
+)
+
+
+class Emotion2vecEncoder(nn.Module):
+    """data2vec 2.0 audio encoder with emotion2vec's extra tokens.
+
+    The defaults are emotion2vec base (93.17 M parameters); large has
+    embed_dim 1024 and 16 heads. An utterance's features do not depend on what
+    it is batched with.
+
+    Arguments
+    ---------
+    embed_dim, num_heads : int
+    prenet_depth, depth : int
+        4 + 8 blocks in the released model (the paper says 12).
+    num_extra_tokens : int
+        Utterance tokens: 10 in the released model, 0 in data2vec 2.0.
+    mlp_ratio : float
+    conv_channels : int
+    conv_kernels, conv_strides : sequence of int
+    pos_conv_width, pos_conv_depth, pos_conv_groups : int
+    norm_eps : float
+    dropout, attention_dropout, activation_dropout : float
+    post_mlp_dropout, prenet_dropout : float
+    layerdrop, prenet_layerdrop : float
+
+    Example
+    -------
+    >>> import torch
+    >>> encoder = Emotion2vecEncoder(
+    ...     embed_dim=48, num_heads=4, prenet_depth=1, depth=2,
+    ...     conv_channels=32, pos_conv_groups=4).eval()
+    >>> wav = torch.randn(2, 16000)
+    >>> encoder(wav, torch.tensor([1.0, 0.5])).shape
+    torch.Size([2, 49, 48])
+    """
+
+    def __init__(
+        self,
+        embed_dim=768,
+        num_heads=12,
+        prenet_depth=4,
+        depth=8,
+        num_extra_tokens=10,
+        mlp_ratio=4.0,
+        conv_channels=512,
+        conv_kernels=CONV_KERNELS,
+        conv_strides=CONV_STRIDES,
+        pos_conv_width=95,
+        pos_conv_depth=5,
+        pos_conv_groups=16,
+        norm_eps=1e-5,
+        dropout=0.1,
+        attention_dropout=0.1,
+        activation_dropout=0.0,
+        post_mlp_dropout=0.1,
+        prenet_dropout=0.1,
+        layerdrop=0.05,
+        prenet_layerdrop=0.05,
+    ):
+        arguments = locals()
+        super().__init__()
+        names = list(inspect.signature(Emotion2vecEncoder).parameters)
+        self.config = {name: arguments[name] for name in names}
+        for name in ("conv_kernels", "conv_strides"):
+            self.config[name] = list(self.config[name])
+        self.embed_dim = embed_dim
+        self.num_layers = prenet_depth + depth
+        self.frontend = ConvFeatureExtractor(
+            conv_channels, conv_kernels, conv_strides
+        )
+        self.projection = nn.Sequential(
+            nn.LayerNorm(conv_channels, eps=1e-5),
+            nn.Linear(conv_channels, embed_dim),
+        )
+        self.context = ContextEncoder(
+            embed_dim,
+            num_heads,
+            prenet_depth,
+            depth,
+            num_extra_tokens,
+            pos_conv_width=pos_conv_width,
+            pos_conv_depth=pos_conv_depth,
+            pos_conv_groups=pos_conv_groups,
+            prenet_dropout=prenet_dropout,
+            layerdrop=layerdrop,
+            prenet_layerdrop=prenet_layerdrop,
+            norm_eps=norm_eps,
+            mlp_ratio=mlp_ratio,
+            dropout=dropout,
+            attention_dropout=attention_dropout,
+            activation_dropout=activation_dropout,
+            post_mlp_dropout=post_mlp_dropout,
+        )
+
+    def num_frames(self, samples):
+        """Count the frames of a waveform (int, or [B] long tensor)."""
+        return frames_of(
+            samples, self.config["conv_kernels"], self.config["conv_strides"]
+        )
+
+    def forward(self, wav, lengths=None):
+        """Encode normalised waveforms.
+
+        Arguments
+        ---------
+        wav : torch.Tensor, [B, S]
+            16 kHz, normalised per utterance (see `normalise_waveform`).
+        lengths : torch.Tensor, [B], optional
+            Relative to S, SpeechBrain style; all 1 by default.
+
+        Returns
+        -------
+        torch.Tensor, [B, T, D]
+            Output of the last block without tokens; 0 at padding.
+
+        Raises
+        ------
+        ValueError
+            When the batch is too short for one frame.
+        """
+        features, num_frames = self._local(wav, lengths)
+        for state, _ in self.context(features, num_frames):
+            last = state
+        return self._frames(last, num_frames)
+
+    def hidden_states(self, wav, lengths=None):
+        """Return the output of every block, [B, T, D] each, prenet first."""
+        features, num_frames = self._local(wav, lengths)
+        return [
+            self._frames(state, num_frames)
+            for state, _ in self.context(features, num_frames)
+        ]
+
+    def _local(self, wav, lengths):
+        if self.num_frames(wav.shape[1]) < 1:
+            raise ValueError(
+                f"wav has {wav.shape[1]} samples, too few for one frame: "
+                "pad it with zeros to 400 samples (25 ms) or leave it out."
+            )
+        num_frames = None
+        if lengths is not None:
+            samples = relative_to_samples(lengths, wav.shape[1])
+            num_frames = self.num_frames(samples)
+        return self.projection(self.frontend(wav)), num_frames
+
+    def _frames(self, state, num_frames):
+        frames = state[:, self.context.num_extra_tokens :]
+        if num_frames is None:
+            return frames
+        real = frame_mask(num_frames, frames.shape[1])
+        return frames * real.unsqueeze(2)

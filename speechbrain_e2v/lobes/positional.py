@@ -1,0 +1,80 @@
+"""Relative positional convolution (released data2vec 2.0 audio behaviour)."""
+
+import torch.nn.functional as F
+from torch import nn
+
+
+class GroupedConvBlock(nn.Module):
+    """Length-keeping grouped convolution, LayerNorm without affine, GELU.
+
+    Arguments
+    ---------
+    in_channels, out_channels : int
+    kernel : int
+        Frames.
+    groups : int
+
+    Example
+    -------
+    >>> import torch
+    >>> GroupedConvBlock(8, 4, kernel=7, groups=4)(torch.randn(2, 5, 8)).shape
+    torch.Size([2, 5, 4])
+    """
+
+    def __init__(self, in_channels, out_channels, kernel, groups):
+        super().__init__()
+        self.conv = nn.Conv1d(
+            in_channels,
+            out_channels,
+            kernel,
+            padding=kernel // 2,
+            groups=groups,
+        )
+
+    def forward(self, x, real=None):
+        """Map [B, T, C_in] to [B, T, C_out].
+
+        `real` ([B, T, 1], optional) is 0 at padding: it is zeroed before the
+        convolution, so that an utterance never hears its padding.
+        """
+        if real is not None:
+            x = x * real
+        frames = x.shape[1]
+        x = self.conv(x.transpose(1, 2))[..., :frames].transpose(1, 2)
+        return F.gelu(F.layer_norm(x, x.shape[-1:], eps=1e-5))
+
+
+class RelativePositionalConv(nn.Module):
+    """Stack of grouped convolutions whose output is added to its input.
+
+    Padding is zeroed before each of the convolutions. The released code does
+    not do so, which makes its batches differ from single utterances.
+
+    Arguments
+    ---------
+    embed_dim : int
+    width : int
+        Frames over all layers; a layer's kernel is max(3, width // depth).
+    depth, groups : int
+
+    Example
+    -------
+    >>> import torch
+    >>> conv = RelativePositionalConv(8, width=95, depth=5, groups=4)
+    >>> conv(torch.randn(2, 49, 8)).shape
+    torch.Size([2, 49, 8])
+    """
+
+    def __init__(self, embed_dim, width=95, depth=5, groups=16):
+        super().__init__()
+        kernel = max(3, width // depth)
+        self.blocks = nn.ModuleList(
+            GroupedConvBlock(embed_dim, embed_dim, kernel, groups)
+            for _ in range(depth)
+        )
+
+    def forward(self, x, real=None):
+        """Map [B, T, D] to [B, T, D]; `real` [B, T, 1] is 0 at padding."""
+        for block in self.blocks:
+            x = block(x, real)
+        return x

@@ -1,0 +1,71 @@
+"""Post-norm Transformer block that also shows what its MLP added."""
+
+import torch.nn.functional as F
+from torch import nn
+
+from speechbrain_e2v.lobes.attention import SelfAttention
+
+
+class Block(nn.Module):
+    """Attention, then MLP, each followed by a sum and a LayerNorm.
+
+    Arguments
+    ---------
+    embed_dim, num_heads : int
+    mlp_ratio : float
+        Hidden width of the MLP over embed_dim.
+    norm_eps : float
+    dropout, attention_dropout, activation_dropout, post_mlp_dropout : float
+
+    Example
+    -------
+    >>> import torch
+    >>> from speechbrain_e2v.lobes.attention import Alibi
+    >>> bias = Alibi(2)(torch.arange(5)[None], num_tokens=0)
+    >>> output, mlp = Block(8, 2)(torch.randn(3, 5, 8), bias)
+    >>> output.shape, mlp.shape
+    (torch.Size([3, 5, 8]), torch.Size([3, 5, 8]))
+    """
+
+    def __init__(
+        self,
+        embed_dim,
+        num_heads,
+        mlp_ratio=4.0,
+        norm_eps=1e-5,
+        dropout=0.0,
+        attention_dropout=0.0,
+        activation_dropout=0.0,
+        post_mlp_dropout=0.0,
+    ):
+        super().__init__()
+        hidden = int(embed_dim * mlp_ratio)
+        self.attention = SelfAttention(
+            embed_dim, num_heads, dropout, attention_dropout
+        )
+        self.norm1 = nn.LayerNorm(embed_dim, eps=norm_eps)
+        self.fc1 = nn.Linear(embed_dim, hidden)
+        self.fc2 = nn.Linear(hidden, embed_dim)
+        self.norm2 = nn.LayerNorm(embed_dim, eps=norm_eps)
+        self.activation_dropout = nn.Dropout(activation_dropout)
+        self.post_mlp_dropout = nn.Dropout(post_mlp_dropout)
+
+    def forward(self, x, bias):
+        """Run the block.
+
+        Arguments
+        ---------
+        x : torch.Tensor, [B, L, D]
+        bias : AttentionBias
+
+        Returns
+        -------
+        torch.Tensor, [B, L, D]
+            Output of the block, behind its last norm.
+        torch.Tensor, [B, L, D]
+            Output of the MLP before dropout, sum and norm: the teacher's
+            training target ("layer result" in the released code).
+        """
+        x = self.norm1(x + self.attention(x, bias))
+        mlp = self.fc2(self.activation_dropout(F.gelu(self.fc1(x))))
+        return self.norm2(x + self.post_mlp_dropout(mlp)), mlp
