@@ -11,6 +11,10 @@ import torch
 
 from speechbrain_e2v.seeding import hash_uniform, stable_hash
 
+_SECOND_STREAM = 0x5851F42D4C957F2D
+"""Turns a row's seed into another one: frames and spans are drawn apart, so
+that a row does not depend on the longest row of its batch."""
+
 
 def clone_seeds(seed, update, ids, clones):
     """Make the seed of every clone's mask.
@@ -75,8 +79,8 @@ def block_masks(
         np.int64
     )
     most = int(centres.max())
-    draws = hash_uniform(seeds, most + longest)
-    centre = (draws[:, :most] * frames[:, None]).astype(np.int64)
+    draws = hash_uniform(seeds ^ _SECOND_STREAM, most)
+    centre = (draws * frames[:, None]).astype(np.int64)
     used = np.arange(most)[None, :] < centres[:, None]
     row = np.broadcast_to(np.arange(len(frames))[:, None], centre.shape)[used]
     masked = np.zeros((len(frames), longest), dtype=bool)
@@ -84,7 +88,7 @@ def block_masks(
         column = np.clip(centre + offset, 0, frames[:, None] - 1)[used]
         masked[row, column] = True
     count = (frames * mask_prob).astype(np.int64)
-    masked = _exactly(masked, draws[:, most:], frames, count)
+    masked = _exactly(masked, seeds, frames, count)
     return torch.from_numpy(masked.reshape(shape))
 
 
@@ -117,7 +121,7 @@ def span_masks(num_frames, seeds, mask_prob=0.5, mask_length=5, min_masks=1):
     """
     frames, seeds, shape = _rows(num_frames, seeds)
     longest = shape[2]
-    draws = hash_uniform(seeds, 1 + 2 * longest)
+    draws = hash_uniform(seeds ^ _SECOND_STREAM, 1 + longest)
     spans = (mask_prob * frames / mask_length + draws[:, 0]).astype(np.int64)
     spans = np.maximum(spans, min_masks)
     length = np.minimum(mask_length, frames - spans - 1)
@@ -129,12 +133,12 @@ def span_masks(num_frames, seeds, mask_prob=0.5, mask_length=5, min_masks=1):
         )
     masked = np.zeros((len(frames), longest), dtype=bool)
     for row, (start_draws, n, m, end) in enumerate(
-        zip(draws[:, 1 : 1 + longest], spans, length, frames, strict=True)
+        zip(draws[:, 1:], spans, length, frames, strict=True)
     ):
         for start in np.argsort(start_draws[: end - m])[:n]:
             masked[row, start : start + m] = True
     count = np.full_like(frames, masked.sum(1).min())
-    masked = _exactly(masked, draws[:, 1 + longest :], frames, count)
+    masked = _exactly(masked, seeds, frames, count)
     return torch.from_numpy(masked.reshape(shape))
 
 
@@ -145,12 +149,13 @@ def _rows(num_frames, seeds):
     return np.repeat(frames, seeds.shape[1]), seeds.ravel(), shape
 
 
-def _exactly(masked, priority, frames, count):
+def _exactly(masked, seeds, frames, count):
     """Show or mask random single frames until row r masks count[r].
 
     Masked frames rank above visible ones, in random order among themselves;
     the first count[r] are taken, so either excess or lack is mended fairly.
     """
+    priority = hash_uniform(seeds, masked.shape[1])
     real = np.arange(masked.shape[1])[None, :] < frames[:, None]
     score = np.where(real, priority + masked, -1.0)
     order = np.argsort(-score, axis=1)
