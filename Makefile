@@ -1,0 +1,69 @@
+# `make demo` and `make test` are all there is to know; both set up .venv on
+# their own, in either order, and install nothing twice.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_OUTPUT ?= results/demo
+
+CREATED := $(VENV)/.created
+INSTALLED := $(VENV)/.installed-package
+INSTALLED_TEST := $(VENV)/.installed-test
+INSTALLED_DEV := $(VENV)/.installed-dev
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install demo test lint clean
+
+help:
+	@echo "make demo     main job on the generated corpus -> $(DEMO_OUTPUT)"
+	@echo "make test     every test"
+	@echo "make install  only the environment $(VENV)"
+	@echo "make lint     ruff, yamllint, codespell"
+	@echo "make clean    remove $(VENV), caches and build folders"
+	@echo "Another interpreter (3.10 to 3.12): make PYTHON=python3.11 test"
+
+demo: $(INSTALLED)
+	$(BIN)/python -m speechbrain_e2v.tools.demo --output $(DEMO_OUTPUT)
+
+test: $(INSTALLED_TEST)
+	$(BIN)/python -m pytest -q --durations=10
+
+install: $(INSTALLED)
+
+lint: $(INSTALLED_DEV)
+	$(BIN)/ruff check .
+	$(BIN)/yamllint -c .yamllint.yaml .
+	$(BIN)/codespell
+
+# Results stay: they cost hours.
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
+	find . -name __pycache__ -not -path "./.git/*" -prune -exec rm -rf {} +
+
+$(CREATED):
+	@command -v $(PYTHON) > /dev/null || { \
+	    echo "No '$(PYTHON)' on the PATH: install Python 3.10, 3.11 or" \
+	        "3.12, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] \
+	    <= (3, 12))' || { \
+	    echo "'$(PYTHON)' is $$($(PYTHON) --version 2>&1); this project is" \
+	        "tested on Python 3.10 to 3.12. Name one of these:" \
+	        "make PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(INSTALLED): requirements.txt setup.py | $(CREATED)
+	$(BIN)/python -m pip install -r requirements.txt
+	$(BIN)/python -m pip install -c requirements.txt -e .
+	@touch $@
+
+$(INSTALLED_TEST): $(INSTALLED)
+	$(BIN)/python -m pip install -c requirements.txt -e .[test]
+	@touch $@
+
+$(INSTALLED_DEV): $(INSTALLED_TEST) requirements-dev.txt
+	$(BIN)/python -m pip install -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,12 @@
+#!/usr/bin/env python3
+"""Emotion classification on EmoDB with frozen features, all folds at once.
+
+> python train.py hparams/linear.yaml --data_folder DIR --encoder FOLDER
+"""
+
+from emodb_prepare import EMODB
+
+from speechbrain_e2v.recipe import downstream
+
+if __name__ == "__main__":
+    downstream(EMODB)

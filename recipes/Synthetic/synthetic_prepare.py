@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+"""The generated corpus. Scores on it are NOT results on speech.
+
+It is computed, so it has no licence and needs no download; README.md says how
+to write it. Six emotions, as many speakers and utterances as were asked for,
+hence no expected counts. What is known of an utterance stands in
+``labels.csv``.
+
+> python synthetic_prepare.py --data_folder DIR --manifest DIR/all.json
+"""
+
+import csv
+from pathlib import Path, PurePosixPath
+
+from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
+from speechbrain_e2v.dataio.utterance import Utterance
+from speechbrain_e2v.synthetic.corpus import COLUMNS
+from speechbrain_e2v.synthetic.prosody import EMOTIONS
+
+
+def parse_synthetic(data_folder):
+    """Yields the utterances which ``labels.csv`` lists.
+
+    Arguments
+    ---------
+    data_folder : path
+        Folder with ``labels.csv`` and ``wav/``.
+
+    Raises
+    ------
+    ValueError
+        No ``labels.csv``, or one with other columns.
+    """
+    labels = Path(data_folder) / "labels.csv"
+    if not labels.is_file():
+        raise ValueError(
+            f"Synthetic: no {labels}; write the corpus with: "
+            f"python -m speechbrain_e2v.synthetic --output {data_folder}"
+        )
+    with open(labels, encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise ValueError(
+                f"Synthetic: {labels} has the columns {reader.fieldnames}; "
+                f"expected {list(COLUMNS)}."
+            )
+        for row in reader:
+            yield Utterance(
+                id=PurePosixPath(row["path"]).stem,
+                wav=row["path"],
+                emo_raw=row["label"],
+                spk=row["speaker"],
+                gender=row["gender"],
+                dataset="Synthetic",
+                extra={"sentence": row["sentence"]},
+            )
+
+
+SYNTHETIC = Corpus(
+    name="Synthetic",
+    lang="",
+    classes=EMOTIONS,
+    label_map={emotion: emotion for emotion in EMOTIONS},
+    parse=parse_synthetic,
+    label_files=("labels.csv",),
+)
+
+if __name__ == "__main__":
+    prepare_main(SYNTHETIC)

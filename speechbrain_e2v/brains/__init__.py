@@ -1,0 +1,1 @@
+"""Training loops: SpeechBrain Brains, checkpoints and training health."""

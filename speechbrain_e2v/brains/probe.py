@@ -1,0 +1,234 @@
+"""The released probe: a small head on frozen features.
+
+emotion2vec's downstream code (paper section 4.3, and what that code does):
+Linear(D, 256), ReLU, mean over frames, Linear(256, C); cross-entropy; RMSprop
+with learning rate 5e-4, momentum 0.9 and no weight decay; CyclicLR between
+5e-4 and 1e-3, ten steps up, stepped once per *epoch*, which by torch's default
+cycles the momentum between 0.9 and 0.8 too; batches of 128, 100 epochs; the
+first epoch with the best validation WA is tested.
+"""
+
+import copy
+import functools
+
+import speechbrain as sb
+import torch
+import torch.nn.functional as F
+
+from speechbrain_e2v.brains.base import E2VBrain
+from speechbrain_e2v.brains.outcome import FoldOutcome
+from speechbrain_e2v.dataio.packed import PackedUtterances, ShuffledBatches
+from speechbrain_e2v.metrics import weighted_accuracy
+from speechbrain_e2v.seeding import stable_hash
+
+_EVALUATION_BATCH = 512
+
+
+class ProbeBrain(E2VBrain):
+    """Trains a head on packed features and keeps its best epoch in memory.
+
+    Arguments
+    ---------
+    modules : dict
+        ``{"head": ...}``, a class of :mod:`speechbrain_e2v.lobes.heads`.
+    opt_class : callable
+        Parameters to optimizer.
+    hparams : dict
+        ``seed``; ``schedule``, an optimizer to a scheduler that is stepped
+        once per epoch; ``after_epoch``, called with each epoch's entry of the
+        history.
+    run_opts : RunOptions, dict or None
+        Device and so on.
+    """
+
+    def on_fit_start(self):
+        """Build the optimizer, then the schedule on it."""
+        super().on_fit_start()
+        self._schedule = self.hparams.schedule(self.optimizer)
+        self.history = []
+        self.best = None
+
+    def on_stage_start(self, stage, epoch=None):
+        """Forget the predictions of the stage before."""
+        self._logits, self._labels = [], []
+
+    def compute_forward(self, batch, stage):
+        """Logits [B, C] of a packed batch."""
+        batch = batch.to(self.device)
+        return self.modules.head.packed(batch.frames, batch.num_frames)
+
+    def compute_objectives(self, logits, batch, stage):
+        """Cross-entropy, mean over the utterances of the batch."""
+        labels = batch.labels.to(self.device)
+        if stage != sb.Stage.TRAIN:
+            self._logits.append(logits)
+            self._labels.append(labels)
+        return F.cross_entropy(logits.float(), labels)
+
+    def on_stage_end(self, stage, stage_loss, epoch=None):
+        """After training step the schedule, after validation keep the best."""
+        if stage == sb.Stage.TRAIN:
+            group = self.optimizer.param_groups[0]
+            self.history.append(
+                {
+                    "epoch": epoch,
+                    "lr": group["lr"],
+                    "momentum": group.get("momentum"),
+                    "train_loss": float(stage_loss),
+                }
+            )
+            self._schedule.step()
+        if stage == sb.Stage.VALID:
+            predicted = torch.cat(self._logits).argmax(dim=1)
+            wa = weighted_accuracy(
+                torch.cat(self._labels).tolist(), predicted.tolist()
+            )
+            entry = self.history[-1]
+            entry.update(valid_loss=float(stage_loss), valid_wa=wa)
+            if self.best is None or wa > self.best["valid_wa"]:
+                state = self.modules.head.state_dict()
+                self.best = {**entry, "state": copy.deepcopy(state)}
+            self.hparams.after_epoch(entry)
+
+    def posteriors(self, batches):
+        """Class probabilities with the best epoch's head.
+
+        Arguments
+        ---------
+        batches : DataLoader
+            Packed batches.
+
+        Returns
+        -------
+        torch.Tensor
+            [N, C] on the CPU.
+        """
+        self.modules.head.load_state_dict(self.best["state"])
+        self.modules.eval()
+        with torch.no_grad():
+            logits = [
+                self.compute_forward(batch, sb.Stage.TEST) for batch in batches
+            ]
+        return torch.cat(logits).float().softmax(dim=1).cpu()
+
+
+class ProbeTrainer:
+    """Trains one head per fold.
+
+    Arguments
+    ---------
+    head : callable
+        ``head(input_dim=..., n_classes=...)`` builds the classifier.
+    optimizer : callable
+        ``optimizer(parameters)``.
+    schedule : callable
+        ``schedule(optimizer)``, stepped once per epoch.
+    number_of_epochs : int
+        Epochs.
+    batch_size : int
+        Utterances in a training batch.
+
+    Example
+    -------
+    >>> from speechbrain_e2v.lobes.heads import LinearHead
+    >>> trainer = ProbeTrainer(
+    ...     LinearHead, functools.partial(torch.optim.RMSprop, lr=5e-4),
+    ...     functools.partial(torch.optim.lr_scheduler.ConstantLR, factor=1),
+    ...     number_of_epochs=100)
+    >>> trainer.steps
+    100
+    """
+
+    def __init__(
+        self, head, optimizer, schedule, number_of_epochs, batch_size=128
+    ):
+        if number_of_epochs < 1 or batch_size < 1:
+            raise ValueError(
+                f"number_of_epochs is {number_of_epochs} and batch_size is "
+                f"{batch_size}; both must be at least 1"
+            )
+        self._head = head
+        self._optimizer = optimizer
+        self._schedule = schedule
+        self._batch_size = batch_size
+        self.steps = number_of_epochs
+        self.description = {
+            "kind": "probe",
+            "head": _described(head),
+            "optimizer": _described(optimizer),
+            "schedule": {**_described(schedule), "stepped": "per epoch"},
+            "number_of_epochs": number_of_epochs,
+            "batch_size": batch_size,
+            "selection": "first epoch with the best validation WA",
+        }
+
+    def fit(self, store, labels, fold, n_classes, seed, run_opts, advance):
+        """Train on a fold.
+
+        Arguments
+        ---------
+        store : FeatureStore
+            Frozen features.
+        labels : dict of str to int
+            Class index of each utterance.
+        fold : Fold
+            Ids that train, validate and test.
+        n_classes : int
+            Number of classes.
+        seed : int
+            Seed of initial weights and batch orders.
+        run_opts : RunOptions or None
+            Device and so on.
+        advance : callable
+            Called with a dict after each of ``steps`` epochs.
+
+        Returns
+        -------
+        FoldOutcome
+        """
+        seed = stable_hash("probe", seed, fold.name)
+        arguments = {
+            **getattr(self._head, "keywords", {}),
+            "input_dim": store.dim,
+            "n_classes": n_classes,
+        }
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            head = self._head(input_dim=store.dim, n_classes=n_classes)
+            brain = ProbeBrain(
+                {"head": head},
+                self._optimizer,
+                {
+                    "seed": seed,
+                    "schedule": self._schedule,
+                    "after_epoch": advance,
+                    "max_grad_norm": float("inf"),  # released: no clipping
+                },
+                run_opts,
+            )
+            items = PackedUtterances(store, labels)
+            brain.fit(
+                range(1, self.steps + 1),
+                items.loader(
+                    ShuffledBatches(fold.train, self._batch_size, seed)
+                ),
+                items.loader(_in_order(fold.valid)),
+                progressbar=False,
+            )
+            posteriors = brain.posteriors(items.loader(_in_order(fold.test)))
+        best = dict(brain.best)
+        del best["state"]
+        return FoldOutcome(head, arguments, posteriors, best, brain.history)
+
+
+def _in_order(names):
+    return [
+        list(names[first : first + _EVALUATION_BATCH])
+        for first in range(0, len(names), _EVALUATION_BATCH)
+    ]
+
+
+def _described(factory):
+    arguments = getattr(factory, "keywords", {})
+    function = getattr(factory, "func", factory)
+    return {"name": function.__qualname__, **arguments}

@@ -1,0 +1,1 @@
+"""Corpora, manifests, splits, audio reading, batches and frozen features."""
