@@ -27,7 +27,8 @@ def plot_confusion(path, confusion, classes, title):
     Example
     -------
     >>> path = getfixture("tmp_path") / "confusion.png"
-    >>> plot_confusion(path, [[3, 1], [0, 2]], ("a", "b"), "t").read_bytes()[1:4]
+    >>> _ = plot_confusion(path, [[3, 1], [0, 2]], ("a", "b"), "t")
+    >>> path.read_bytes()[1:4]
     b'PNG'
     """
     # The object interface: no window system, no global state.

@@ -7,6 +7,7 @@ hyperparameters would reset the yaml's own options to their defaults).
 
 import contextlib
 import difflib
+import logging
 import re
 import sys
 from dataclasses import dataclass
@@ -48,6 +49,8 @@ class Experiment:
             hyperparams_to_save=str(self.file),
             overrides=self.overrides,
         )
+        # log.txt is written at level DEBUG, which is chatty in a plot.
+        logging.getLogger("matplotlib").setLevel(logging.WARNING)
 
 
 def load_experiment(argv, known_keys):

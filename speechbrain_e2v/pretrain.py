@@ -61,6 +61,7 @@ KEYS = (
     "utterance_loss",
     "utterance_loss_weight",
     "utterance_loss_reduction",
+    "updates",
     "optimizer_step_limit",
     "remove_vector_weight_decay",
     "grad_accumulation_factor",
@@ -162,7 +163,7 @@ def _build_brain(experiment):
     monitor = TrainingMonitor(
         HealthLog(Path(hparams["output_folder"]) / "health.jsonl"),
         hparams["collapse"],
-        int(hparams["optimizer_step_limit"]),
+        int(hparams["updates"]),
         int(hparams["log_interval"]),
         progress=not run_opts.noprogressbar,
     )
@@ -213,7 +214,7 @@ def _log_job(brain, loader, hparams):
         brain.world_size,
         factor,
         batches // factor,
-        int(hparams["optimizer_step_limit"]),
+        brain.optimizer_step_limit,
     )
 
 

@@ -8,7 +8,6 @@ corpus, compute the features once, train and test every fold, write
 import json
 import logging
 import shlex
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -35,6 +34,7 @@ from speechbrain_e2v.experiment import (
     one_line_errors,
     recipe_usage,
 )
+from speechbrain_e2v.provenance import commit, heard_marks
 from speechbrain_e2v.results import (
     FORMAT,
     score_table,
@@ -42,8 +42,6 @@ from speechbrain_e2v.results import (
     write_predictions,
     write_results,
 )
-
-logger = logging.getLogger(__name__)
 
 DOWNSTREAM_KEYS = (
     "data_folder",
@@ -120,7 +118,7 @@ def downstream(corpus, argv=None):
         )
     )
     # SpeechBrain announces every Brain; here there is one per fold.
-    logging.getLogger("speechbrain").setLevel(logging.WARNING)
+    logging.getLogger("speechbrain.core").setLevel(logging.WARNING)
     runs = run_folds(
         hparams["classifier"],
         store,
@@ -180,56 +178,6 @@ def downstream(corpus, argv=None):
     print(f"\n{_title(results)}\n{score_table(results)}")
     print(f"{output_folder / 'results.json'}")
     return results
-
-
-def heard_marks(card, corpus_name):
-    """Say whether an encoder's training has heard the corpus it is tested on.
-
-    Arguments
-    ---------
-    card : dict or None
-        ``card.json`` of an encoder folder; ``None`` without an encoder.
-    corpus_name : str
-        The corpus that is tested.
-
-    Returns
-    -------
-    list of str
-
-    Example
-    -------
-    >>> heard_marks({"pretraining": {"EmoDB": 0.4}}, "EmoDB")
-    ['the encoder heard EmoDB in pretraining']
-    """
-    if card is None:
-        return []
-    if "pretraining" not in card:
-        return ["what the encoder heard in pretraining is not known"]
-    return [
-        f"the encoder heard {corpus_name} in {stage}"
-        for stage in ("pretraining", "finetuning")
-        if corpus_name.lower() in json.dumps(card.get(stage)).lower()
-    ]
-
-
-def commit():
-    """Commit of this checkout, ``+`` behind it when files were changed."""
-    here = Path(__file__).resolve()
-
-    def git(*arguments):
-        return subprocess.run(
-            ["git", "-C", str(here.parent), *arguments],
-            capture_output=True,
-            text=True,
-        )
-
-    try:
-        if git("ls-files", "--error-unmatch", here.name).returncode:
-            return None  # an installed copy, or not committed yet
-    except FileNotFoundError:
-        return None  # no git on this machine
-    changed = git("status", "--porcelain", "--untracked-files=no").stdout
-    return git("rev-parse", "HEAD").stdout.strip() + ("+" if changed else "")
 
 
 def _checked_upstream(experiment):

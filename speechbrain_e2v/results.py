@@ -167,10 +167,10 @@ def score_table(results):
     ...        "reference": [0, 1], "predicted": [0, 0]}
     >>> scores = summarise([run], "xy", {"u": "1", "v": "2"})
     >>> print(score_table(scores).splitlines()[1])
-    WA          50.00   50.00 +- 0.00  (50.00 to 50.00)     0.0 to 100.0
+    WA          50.00   50.00 +- 0.00  (50.00 to 50.00)         0.0 to 100.0
     """
     lines = [
-        f"{'':9}{'pooled':>8}   {'folds: mean +- sd (least to largest)':<34}"
+        f"{'':9}{'pooled':>8}   {'folds: mean +- sd (lowest to highest)':<40}"
         "95 % over speakers"
     ]
     for name in SCORES:
@@ -186,6 +186,6 @@ def score_table(results):
             speakers = f"{low:.1f} to {high:.1f}"
         title = name.upper().replace("_", "-")
         lines.append(
-            f"{title:9}{results['pooled'][name]:>8.2f}   {folds:<36}{speakers}"
+            f"{title:9}{results['pooled'][name]:>8.2f}   {folds:<40}{speakers}"
         )
     return "\n".join(lines)

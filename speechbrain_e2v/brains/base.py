@@ -1,12 +1,11 @@
 """E2VBrain: SpeechBrain's training loop with its traps closed.
 
 Every guard stands in one place: options in options.py, modules and optimizer
-groups in frozen.py, loaders in loaders.py, checkpoints in checkpointing.py, the
-order of events here.
+groups in frozen.py, loaders in loaders.py, gradients in updates.py, checkpoints
+in checkpointing.py and progress.py, the order of events here.
 """
 
 import itertools
-import json
 import time
 
 import speechbrain as sb
@@ -23,14 +22,10 @@ from speechbrain.utils.distributed import (
 )
 from torch.utils.data import DataLoader
 
+from speechbrain_e2v.brains import loaders
 from speechbrain_e2v.brains.frozen import KeepFrozenInEval, trainable_groups
-from speechbrain_e2v.brains.loaders import (
-    check_train_loader,
-    check_whole_updates,
-    epoch_sampler,
-    shards_itself,
-)
 from speechbrain_e2v.brains.options import checked_options
+from speechbrain_e2v.brains.progress import Progress
 from speechbrain_e2v.brains.skips import SkippedUpdates
 from speechbrain_e2v.brains.targets import UpdateTargets
 from speechbrain_e2v.brains.updates import Update
@@ -43,8 +38,8 @@ class E2VBrain(sb.Brain):
 
     An update is one optimizer step: `grad_accumulation_factor` micro-batches on
     every rank. `optimizer_step` counts updates made, `skipped_steps` updates
-    given up; `grad_norm`, `update_targets` and `learning_rate` belong to the
-    last one.
+    given up; `grad_norm`, `update_targets` and `learning_rate` (None without
+    `lr_schedule`) belong to the last one.
 
     Subclasses write ``compute_forward(batch, stage)`` and
     ``compute_objectives(predictions, batch, stage)``. Where the loss is a mean
@@ -128,7 +123,6 @@ class E2VBrain(sb.Brain):
             factor * self.world_size,
             self.max_grad_norm,
         )
-        self._last_save = time.monotonic()
 
     @property
     def skipped_steps(self):
@@ -229,12 +223,14 @@ class E2VBrain(sb.Brain):
                 train_set, sb.Stage.TRAIN, **(train_loader_kwargs or {})
             )
         resumable = self.checkpointer is not None
-        check_train_loader(train_set, self.rank, self.world_size, resumable)
+        loaders.check_train_loader(
+            train_set, self.rank, self.world_size, resumable
+        )
         if resumable:
             self.checkpointer.add_recoverable("dataloader-TRAIN", train_set)
         # A sampler that does not hear of epochs repeats one order, and a
         # resumed epoch replays the wrong batches.
-        self.train_sampler = epoch_sampler(train_set)
+        self.train_sampler = loaders.epoch_sampler(train_set)
         unfinished = itertools.takewhile(
             lambda _: not self._optimizer_step_limit_exceeded, epoch_counter
         )
@@ -258,21 +254,14 @@ class E2VBrain(sb.Brain):
         super().on_evaluate_start(max_key=max_key, min_key=min_key)
         self.step = 0  # the average test loss divides by it
 
-    def evaluate(
-        self,
-        test_set,
-        max_key=None,
-        min_key=None,
-        progressbar=None,
-        test_loader_kwargs=None,
-    ):
+    def evaluate(self, test_set, *args, test_loader_kwargs=None, **kwargs):
         """Evaluate; SpeechBrain's version writes into its default argument."""
-        kwargs = dict(test_loader_kwargs or {})
-        return super().evaluate(test_set, max_key, min_key, progressbar, kwargs)
+        kwargs["test_loader_kwargs"] = dict(test_loader_kwargs or {})
+        return super().evaluate(test_set, *args, **kwargs)
 
     def _train_loader_specifics(self, dataset, loader_kwargs):
         # SpeechBrain would hand out shards of a shard.
-        if shards_itself(loader_kwargs.get("batch_sampler")):
+        if loaders.shards_itself(loader_kwargs.get("batch_sampler")):
             return loader_kwargs
         return super()._train_loader_specifics(dataset, loader_kwargs)
 
@@ -280,7 +269,9 @@ class E2VBrain(sb.Brain):
         if self.grad_accumulation_factor > 1 and not self.debug:
             if self.train_sampler is not None:
                 self.train_sampler.set_epoch(epoch)
-            check_whole_updates(train_set, self.grad_accumulation_factor)
+            loaders.check_whole_updates(
+                train_set, self.grad_accumulation_factor
+            )
         super()._fit_train(train_set, epoch, enable)
 
     def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt):
@@ -305,28 +296,17 @@ class E2VBrain(sb.Brain):
 
     @mark_as_saver
     def _save(self, path):
-        if self.step % self.grad_accumulation_factor:
-            raise RuntimeError(
-                f"A checkpoint was asked for at micro-batch {self.step}, but "
-                f"an update has {self.grad_accumulation_factor}: the gradient "
-                "so far would be lost. Save in on_stage_end or by "
-                "ckpt_interval_steps."
-            )
-        state = {
-            "step": self.step,
-            "avg_train_loss": float(self.avg_train_loss),
-            "optimizer_step": self.optimizer_step,
-            "skipped_steps": self.skipped_steps,
-        }
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(state, file)
+        Progress(
+            self.step,
+            self.optimizer_step,
+            float(self.avg_train_loss),
+            self.skipped_steps,
+        ).write(path, self.grad_accumulation_factor)
 
     @mark_as_loader
     def _recover(self, path, end_of_epoch):
-        with open(path, encoding="utf-8") as file:
-            state = json.load(file)
-        self.optimizer_step = state["optimizer_step"]
-        self._skips.total = state["skipped_steps"]
-        # The next epoch begins at its first batch, wherever the saver stood.
-        self.step = 0 if end_of_epoch else state["step"]
-        self.avg_train_loss = 0.0 if end_of_epoch else state["avg_train_loss"]
+        progress = Progress.read(path, end_of_epoch)
+        self.step = progress.step
+        self.optimizer_step = progress.optimizer_step
+        self.avg_train_loss = progress.avg_train_loss
+        self._skips.total = progress.skipped_steps

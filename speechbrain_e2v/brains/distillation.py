@@ -1,7 +1,5 @@
 """Online distillation: a student predicts what its own average computes."""
 
-import time
-
 import speechbrain as sb
 import torch
 
@@ -137,9 +135,12 @@ class DistillationBrain(E2VBrain):
             + hparams.utterance_loss_weight * utterance
         )
         if stage == sb.Stage.TRAIN:
-            self._keep_for_monitor(predictions, target, frame_mean, utterance)
+            self._keep_for_monitor(predictions, target)
         if batch.is_empty:
             count = 0
+        if self.is_logged:
+            self._losses += count * torch.stack([frame_mean, utterance]).detach()
+            self._loss_targets += count
         self.count_targets(count)
         return self.weighted(loss, count)
 
@@ -157,20 +158,35 @@ class DistillationBrain(E2VBrain):
     def _start_update(self):
         self.last = None
         self.update_seconds = 0.0
-        self._update_began = time.perf_counter()
+        self._losses = torch.zeros(2, device=self.device)
+        self._loss_targets = torch.zeros((), device=self.device)
 
     @property
     def is_logged(self):
         """Whether the update in progress will be logged."""
         return (self.optimizer_step + 1) % self.hparams.log_interval == 0
 
-    def _keep_for_monitor(self, predictions, target, frame_mean, utterance):
+    def mean_losses(self):
+        """Return frame and utterance loss of a logged update.
+
+        Means over all micro-batches and ranks, weighted by targets as in the
+        update itself. All ranks must call.
+        """
+        both = torch.cat([self._losses, self._loss_targets[None]])
+        frame, utterance, targets = self.sum_over_ranks(both).tolist()
+        return frame / targets, utterance / targets
+
+    def sum_over_ranks(self, x):
+        """Sum a tensor over all ranks, in place; all ranks must call."""
+        if self.world_size > 1:
+            torch.distributed.all_reduce(x)
+        return x
+
+    def _keep_for_monitor(self, predictions, target):
         if self.monitor is None or not self.is_logged:
             return
         output, targets, layout = predictions
         self.last = {
-            "frame_loss": frame_mean.detach(),
-            "utterance_loss": utterance.detach(),
             "conv": output.conv.detach(),
             "encoder": output.visible.detach(),
             "prediction": output.prediction.detach(),

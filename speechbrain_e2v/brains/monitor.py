@@ -2,6 +2,7 @@
 
 import time
 
+import torch
 from speechbrain.utils.distributed import if_main_process
 from tqdm import tqdm
 
@@ -16,9 +17,8 @@ from speechbrain_e2v.brains.health import (
 class TrainingMonitor:
     """Watches a DistillationBrain, update by update.
 
-    Figures are computed on each rank from its own last micro-batch (so that
-    all ranks stop together on a collapse of the shared weights), and written
-    by the main one.
+    Losses are those of the whole update; statistics of features are those of
+    each rank's last micro-batch. The main process writes.
 
     Arguments
     ---------
@@ -69,7 +69,7 @@ class TrainingMonitor:
         CollapseError
             When features, targets or predictions have died.
         """
-        self._seconds += brain.update_seconds * brain.world_size
+        self._seconds += brain.update_seconds
         self._updates += 1
         self._bar.update()
         if brain.optimizer_step % self.interval or brain.last is None:
@@ -97,8 +97,9 @@ class TrainingMonitor:
 
     def _figures(self, brain):
         last, hparams = brain.last, brain.hparams
-        frame = last["frame_loss"].item()
-        utterance = last["utterance_loss"].item()
+        frame, utterance = brain.mean_losses()
+        hours = torch.tensor(self._seconds / 3600, device=brain.device)
+        hours = brain.sum_over_ranks(hours).item()
         elapsed = time.perf_counter() - self._began
         kinds = ("conv", "encoder", "prediction", "target")
         return {
@@ -110,8 +111,8 @@ class TrainingMonitor:
             "tau": brain.ema_decay,
             "grad_norm": brain.grad_norm,
             "masked_share": last["masked_share"],
-            "speech_hours_per_update": self._seconds / self._updates / 3600,
-            "speech_hours_per_hour": self._seconds / elapsed,
+            "speech_hours_per_update": hours / self._updates,
+            "speech_hours_per_hour": hours / (elapsed / 3600),
             **feature_health(**{k: last[k].flatten(0, 1) for k in kinds}),
             "spread_utterance_target": utterance_spread(
                 last["utterance_target"]

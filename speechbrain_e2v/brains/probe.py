@@ -9,7 +9,6 @@ first epoch with the best validation WA is tested.
 """
 
 import copy
-import functools
 
 import speechbrain as sb
 import torch
@@ -130,6 +129,7 @@ class ProbeTrainer:
 
     Example
     -------
+    >>> import functools
     >>> from speechbrain_e2v.lobes.heads import LinearHead
     >>> trainer = ProbeTrainer(
     ...     LinearHead, functools.partial(torch.optim.RMSprop, lr=5e-4),

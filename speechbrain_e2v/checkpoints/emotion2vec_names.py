@@ -7,17 +7,17 @@ count layers without parameters.
 
 import re
 
-_AUDIO = "modality_encoders.AUDIO"
+AUDIO = "modality_encoders.AUDIO"
 _SIMPLE = {
-    "context.extra_tokens": f"{_AUDIO}.extra_tokens",
-    "context.alibi.scale": f"{_AUDIO}.alibi_scale",
+    "context.extra_tokens": f"{AUDIO}.extra_tokens",
+    "context.alibi.scale": f"{AUDIO}.alibi_scale",
 }
 _PREFIXES = [
-    (r"projection\.0\.", rf"{_AUDIO}.project_features.1."),
-    (r"projection\.1\.", rf"{_AUDIO}.project_features.2."),
-    (r"context\.norm\.", rf"{_AUDIO}.context_encoder.norm."),
-    (r"decoder\.blocks\.(\d+)\.conv\.", rf"{_AUDIO}.decoder.blocks.\1.0."),
-    (r"decoder\.proj\.", rf"{_AUDIO}.decoder.proj."),
+    (r"projection\.0\.", rf"{AUDIO}.project_features.1."),
+    (r"projection\.1\.", rf"{AUDIO}.project_features.2."),
+    (r"context\.norm\.", rf"{AUDIO}.context_encoder.norm."),
+    (r"decoder\.blocks\.(\d+)\.conv\.", rf"{AUDIO}.decoder.blocks.\1.0."),
+    (r"decoder\.proj\.", rf"{AUDIO}.decoder.proj."),
 ]
 _IN_BLOCK = {
     "attention.qkv": "attn.qkv",
@@ -62,18 +62,18 @@ def published_name(name, prenet_depth):
     if match:
         layer, norm, kind = match.groups()
         index = "2.1" if norm else "0"
-        return f"{_AUDIO}.local_encoder.conv_layers.{layer}.{index}.{kind}"
+        return f"{AUDIO}.local_encoder.conv_layers.{layer}.{index}.{kind}"
     match = re.fullmatch(
         r"context\.positional\.blocks\.(\d+)\.conv\.(\w+)", name
     )
     if match:
         layer, kind = int(match[1]) + 1, match[2]
-        return f"{_AUDIO}.relative_positional_encoder.{layer}.0.{kind}"
+        return f"{AUDIO}.relative_positional_encoder.{layer}.0.{kind}"
     match = re.fullmatch(r"context\.blocks\.(\d+)\.(.+)\.(\w+)", name)
     if match and match[2] in _IN_BLOCK:
         layer, part = int(match[1]), f"{_IN_BLOCK[match[2]]}.{match[3]}"
         if layer < prenet_depth:
-            return f"{_AUDIO}.context_encoder.blocks.{layer}.{part}"
+            return f"{AUDIO}.context_encoder.blocks.{layer}.{part}"
         return f"blocks.{layer - prenet_depth}.{part}"
     raise KeyError(f"no published name is known for parameter {name!r}")
 
@@ -101,3 +101,37 @@ def published_shape(name, shape):
     if name == "context.alibi.scale":
         return (1, 1, *shape, 1, 1)
     return tuple(shape)
+
+
+def published_parameters(module_state, prenet_depth, prefix=""):
+    """List a module's tensors under their published names.
+
+    Arguments
+    ---------
+    module_state : dict of str to torch.Tensor
+        State dict of an Emotion2vecEncoder, or of a part of it.
+    prenet_depth : int
+    prefix : str
+        Name of the part: "decoder." or "context.".
+
+    Returns
+    -------
+    dict of str to (str, tuple of int)
+        Published name -> our name (without the prefix), published shape.
+        Empty tensors (no extra tokens) are not in published files.
+
+    Example
+    -------
+    >>> import torch
+    >>> state = {"alibi.scale": torch.ones(12)}
+    >>> published_parameters(state, prenet_depth=4, prefix="context.")
+    {'modality_encoders.AUDIO.alibi_scale': ('alibi.scale', (1, 1, 12, 1, 1))}
+    """
+    return {
+        published_name(prefix + name, prenet_depth): (
+            name,
+            published_shape(prefix + name, value.shape),
+        )
+        for name, value in module_state.items()
+        if value.numel()
+    }

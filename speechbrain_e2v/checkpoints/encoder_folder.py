@@ -14,6 +14,7 @@ import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
+from speechbrain_e2v.checkpoints.matching import demand_match
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 
 WEIGHTS, SIZES, CARD = "encoder.safetensors", "encoder.yaml", "card.json"
@@ -169,22 +170,9 @@ def check_state(module, state, origin):
     ValueError
         Listing what is missing, unexpected and mis-shaped.
     """
-    expected = {n: tuple(v.shape) for n, v in module.state_dict().items()}
-    found = {n: tuple(v.shape) for n, v in state.items()}
-    problems = [f"missing {n} {s}" for n, s in expected.items() if n not in found]
-    problems += [f"unexpected {n} {s}" for n, s in found.items() if n not in expected]
-    problems += [
-        f"{n} is {found[n]}, should be {shape}"
-        for n, shape in expected.items()
-        if n in found and found[n] != shape
-    ]
-    if problems:
-        listing = "\n  ".join(problems[:20])
-        more = len(problems) - 20
-        rest = f"\n  and {more} more" if more > 0 else ""
-        raise ValueError(
-            f"{origin} does not fit the encoder's sizes:\n  {listing}{rest}"
-        )
+    expected = {name: v.shape for name, v in module.state_dict().items()}
+    found = {name: v.shape for name, v in state.items()}
+    demand_match(expected, found, origin)
 
 
 def _readme(card):

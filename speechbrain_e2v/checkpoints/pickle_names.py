@@ -11,7 +11,6 @@ import torch
 
 from speechbrain_e2v.checkpoints.stored_tensor import (
     BrokenCheckpoint,
-    Storage,
     StoredTensor,
 )
 
@@ -54,7 +53,6 @@ _INERT = {
     *(f"builtins.{name}" for name in _BUILTIN_TYPES.split()),
 }
 _INERT_PACKAGES = (
-    "argparse_dataclass",
     "enum",
     "examples",
     "fairseq",
@@ -178,13 +176,6 @@ def _bytes(text="", *_):
     return text if isinstance(text, bytes) else text.encode("latin-1")
 
 
-def _nested_storage(content):
-    # pickle.dump of a tensor puts a whole torch file around its storage.
-    from speechbrain_e2v.checkpoints.torch_files import storage_in
-
-    return storage_in(content)
-
-
 def _subscript(origin, args):
     """Stand for ``List[str]``: operator.getitem, on typing's names only."""
     if not isinstance(origin, Name) or not origin.full.startswith("typing."):
@@ -219,8 +210,5 @@ CONSTRUCTORS = {
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch.nn.parameter.Parameter": _first,
-    "torch.storage._load_from_bytes": _nested_storage,
 }
 """Names that give plain data or tensors; ours, never the named function."""
-
-assert Storage

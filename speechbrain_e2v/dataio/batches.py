@@ -6,46 +6,9 @@ by up to half a batch in the sorted order before it is cut, so that every epoch
 has another composition and the batches stay as full.
 """
 
-import hashlib
-
 import numpy
 
-
-def hashed_uniform(seed, epoch, purpose, count):
-    """Numbers in [0, 1) that depend on the arguments and nothing else.
-
-    SplitMix64 over a counter, keyed by SHA-256: the same on every machine
-    and with every version of NumPy, unlike its generators.
-
-    Arguments
-    ---------
-    seed, epoch : int
-        What varies between runs and epochs.
-    purpose : str
-        Keeps different uses apart.
-    count : int
-        How many.
-
-    Returns
-    -------
-    ndarray
-        [count] float64.
-
-    Example
-    -------
-    >>> hashed_uniform(1, 2, "example", 2).round(3).tolist()
-    [0.62, 0.221]
-    """
-    key = hashlib.sha256(f"{seed}|{epoch}|{purpose}".encode()).digest()[:8]
-    state = numpy.arange(1, count + 1, dtype=numpy.uint64)
-    state *= numpy.uint64(0x9E3779B97F4A7C15)
-    state += numpy.uint64(int.from_bytes(key, "little"))
-    state ^= state >> numpy.uint64(30)
-    state *= numpy.uint64(0xBF58476D1CE4E5B9)
-    state ^= state >> numpy.uint64(27)
-    state *= numpy.uint64(0x94D049BB133111EB)
-    state ^= state >> numpy.uint64(31)
-    return (state >> numpy.uint64(11)) * 2.0**-53
+from speechbrain_e2v.seeding import hash_uniform, stable_hash
 
 
 def cut_batches(lengths, max_samples):
@@ -164,7 +127,7 @@ class LengthBatchSampler:
 
     def set_epoch(self, epoch):
         """Choose the epoch that the next iteration and ``len`` speak of."""
-        draws = hashed_uniform(self.seed, epoch, "move", len(self.lengths))
+        draws = self._draws(epoch, "move", len(self.lengths))
         ranks = numpy.arange(len(draws)) + self._reach * (2 * draws - 1)
         order = self._sorted[numpy.argsort(ranks, kind="stable")]
         starts = cut_batches(self.lengths[order].tolist(), self.max_samples)
@@ -178,12 +141,15 @@ class LengthBatchSampler:
                 f"{self.batches_per_update} accumulated); lower the budget or "
                 "the accumulation, or add audio"
             )
-        draws = hashed_uniform(self.seed, epoch, "shuffle", count)
+        draws = self._draws(epoch, "shuffle", count)
         shuffle = numpy.argsort(draws, kind="stable")
         self.epoch = epoch
         self._order = order
         self._starts = numpy.asarray(starts)
         self._batches = shuffle[: count - count % needed]
+
+    def _draws(self, epoch, purpose, count):
+        return hash_uniform([stable_hash(self.seed, epoch, purpose)], count)[0]
 
     def _bounds(self, batches):
         return zip(

@@ -46,7 +46,10 @@ class FeatureStore:
         folder = Path(folder)
         index = json.loads((folder / "index.json").read_text("utf-8"))
         self.folder = folder
-        self.frames = np.load(folder / "frames.npy", mmap_mode="r")
+        # A view without the class memmap, whose slices are slow to make.
+        self.frames = np.asarray(
+            np.load(folder / "frames.npy", mmap_mode="r")
+        )
         self.dim = self.frames.shape[1]
         ends = np.cumsum([0, *index["num_frames"]])
         if ends[-1] != len(self.frames):

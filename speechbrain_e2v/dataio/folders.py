@@ -12,9 +12,10 @@ _logger = logging.getLogger(__name__)
 IGNORED = ("._*", ".DS_Store", "__MACOSX")
 """What macOS leaves in archives; never audio."""
 _SHOWN = 20
+_UNPACKED = "give the unpacked corpus"
 
 
-def list_files(folder, pattern):
+def list_files(folder, pattern, advice=_UNPACKED):
     """Files below a folder, sorted, without what macOS leaves behind.
 
     Arguments
@@ -23,6 +24,8 @@ def list_files(folder, pattern):
         Where to look, at any depth; links to folders are followed.
     pattern : str
         File name pattern such as ``"*.wav"`` (upper case counts too).
+    advice : str
+        What to do when there is none, for the message.
 
     Returns
     -------
@@ -43,16 +46,14 @@ def list_files(folder, pattern):
     """
     found = _walk(folder, pattern)
     if not found:
-        raise ValueError(
-            f"{folder}: no {pattern} below it; give the unpacked corpus"
-        )
+        raise ValueError(f"{folder}: no {pattern} below it; {advice}")
     return found
 
 
 def _walk(folder, pattern):
     folder = Path(folder)
     if not folder.is_dir():
-        raise ValueError(f"{folder}: no such folder; give the unpacked corpus")
+        raise ValueError(f"{folder}: no such folder; {_UNPACKED}")
     found = []
     for parent, folders, names in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not _ignored(name)]
@@ -160,7 +161,7 @@ def drop_nested_copies(found, folder):
     return sorted(kept.values(), key=lambda item: item[0])
 
 
-def match_names(folder, pattern, expression):
+def match_names(folder, pattern, expression, advice=_UNPACKED):
     """Audio files whose names must all have one form.
 
     Arguments
@@ -169,6 +170,8 @@ def match_names(folder, pattern, expression):
         As for :func:`list_files`.
     expression : re.Pattern
         Must match the whole file name.
+    advice : str
+        As for :func:`list_files`.
 
     Returns
     -------
@@ -189,7 +192,7 @@ def match_names(folder, pattern, expression):
     >>> [(path, match[1]) for path, match in found]
     [('03a.wav', '03')]
     """
-    paths = list_files(folder, pattern)
+    paths = list_files(folder, pattern, advice)
     matches = [expression.fullmatch(path.rsplit("/", 1)[-1]) for path in paths]
     strange = [p for p, m in zip(paths, matches, strict=True) if m is None]
     if strange:

@@ -1,6 +1,5 @@
 """Waveforms for pre-training: the dataset, and the two ways to batch them."""
 
-import hashlib
 from dataclasses import dataclass, field, replace
 
 import numpy
@@ -11,6 +10,7 @@ from torch.utils.data import Dataset
 from speechbrain_e2v.dataio.audio import AudioError, read_audio
 from speechbrain_e2v.lobes.frontend import normalise_waveform
 from speechbrain_e2v.lobes.lengths import MIN_SAMPLES
+from speechbrain_e2v.seeding import hash_uniform, stable_hash
 
 # A decoder may give a few samples more or less than a header promises.
 _LENGTH_SLACK = 0.01, 16
@@ -89,11 +89,8 @@ def crop_positions(seed, epoch, name):
     >>> crop_positions(1, 1, "a") == crop_positions(1, 2, "a")
     False
     """
-    digest = hashlib.sha256(f"{seed}|{epoch}|crop|{name}".encode()).digest()
-    return tuple(
-        (int.from_bytes(digest[i : i + 8], "little") >> 11) * 2.0**-53
-        for i in (0, 8)
-    )
+    key = stable_hash(seed, epoch, "crop", name)
+    return tuple(hash_uniform([key], 2)[0].tolist())
 
 
 class PretrainingDataset(Dataset):

@@ -8,12 +8,19 @@ at the folds themselves and says what a reader of the score has to know.
 
 from dataclasses import dataclass
 
+from speechbrain_e2v.dataio.group_folds import group_kfold
 from speechbrain_e2v.dataio.group_splits import (
     groups_of,
     leave_one_group_out,
+    leave_one_speaker_out,
     official,
+    official_plus_valid,
 )
-from speechbrain_e2v.dataio.splits import random_kfold, random_resample
+from speechbrain_e2v.dataio.splits import (
+    random_kfold,
+    random_resample,
+    validate_on_test,
+)
 
 
 @dataclass(frozen=True)
@@ -62,23 +69,101 @@ def _leave_one_speaker_out(utterances, n_folds, seed):
         )
 
 
+def _random_kfold_carved(utterances, n_folds, seed):
+    ids = [u.id for u in utterances]
+    for fold in range(n_folds):
+        yield f"block {fold}", random_kfold(ids, n_folds, fold, seed, valid=0.1)
+
+
+def _leave_one_out(key, valid):
+    def folds(utterances, n_folds, seed):
+        for group in groups_of(utterances, key)[:n_folds]:
+            yield (
+                group,
+                leave_one_group_out(utterances, key, group, seed, valid),
+            )
+
+    return folds
+
+
+def _partner_validates(utterances, n_folds, seed):
+    for speaker in groups_of(utterances, "spk")[:n_folds]:
+        yield f"speaker {speaker}", leave_one_speaker_out(utterances, speaker)
+
+
+def _test_validates(folds):
+    def starred(utterances, n_folds, seed):
+        for name, parts in folds(utterances, n_folds, seed):
+            yield name, validate_on_test(parts)
+
+    return starred
+
+
+def _group_kfold(key):
+    def folds(utterances, n_folds, seed):
+        for fold in range(n_folds):
+            yield (
+                f"{key} block {fold}",
+                group_kfold(utterances, key, n_folds, fold, seed),
+            )
+
+    return folds
+
+
 def _official(utterances, n_folds, seed):
     yield "official", official(utterances)
 
 
+def _official_plus_valid(utterances, n_folds, seed):
+    yield "official", official_plus_valid(utterances, 0.1, seed)
+
+
 PROTOCOLS = {
     "random_kfold": _random_kfold,
+    "random_kfold_carved": _random_kfold_carved,
     "random_resample": _random_resample,
     "leave_one_speaker_out": _leave_one_speaker_out,
+    "leave_one_speaker_out_partner_validates": _partner_validates,
+    "leave_one_speaker_out_test_validates": _test_validates(
+        _leave_one_out("spk", 0)
+    ),
+    "leave_one_session_out": _leave_one_out("session", 0.2),
+    "leave_one_session_out_next_validates": _leave_one_out(
+        "session", "next_group"
+    ),
+    "leave_one_session_out_test_validates": _test_validates(
+        _leave_one_out("session", 0)
+    ),
+    "speaker_kfold": _group_kfold("spk"),
+    "dialog_kfold": _group_kfold("dialog"),
     "official": _official,
+    "official_plus_valid": _official_plus_valid,
 }
 DESCRIPTIONS = {
     "random_kfold": "disjoint random blocks of int(N / n_folds) utterances; "
     "the next block validates",
+    "random_kfold_carved": "disjoint random blocks of int(N / n_folds) "
+    "utterances; 10 % of the rest validates",
     "random_resample": "n_folds independent random splits, 80 / 10 / 10 %",
     "leave_one_speaker_out": "one fold per speaker; the next speaker in "
     "order of name validates",
+    "leave_one_speaker_out_partner_validates": "one fold per speaker; the "
+    "other speaker of the session validates",
+    "leave_one_speaker_out_test_validates": "one fold per speaker; the epoch "
+    "is chosen on the test speaker (starred in the paper's Table 2)",
+    "leave_one_session_out": "one fold per session; 20 % of the other "
+    "sessions validates",
+    "leave_one_session_out_next_validates": "one fold per session; the next "
+    "session validates",
+    "leave_one_session_out_test_validates": "one fold per session; the epoch "
+    "is chosen on the test session (starred in the paper's Table 2)",
+    "speaker_kfold": "n_folds blocks of whole speakers; the next block "
+    "validates",
+    "dialog_kfold": "n_folds blocks of whole dialogues; the next block "
+    "validates",
     "official": "the parts that the corpus defines",
+    "official_plus_valid": "the parts that the corpus defines; 10 % of "
+    "training validates",
 }
 
 
@@ -164,7 +249,9 @@ def protocol_marks(folds, utterances):
     tested = [name for fold in folds for name in fold.test]
     if len(set(tested)) < len(utterances):
         missing = len(utterances) - len(set(tested))
-        marks.append(f"{missing} of {len(utterances)} are never tested")
+        marks.append(
+            f"{missing} of {len(utterances)} utterances are never tested"
+        )
     if len(set(tested)) < len(tested):
         marks.append("some utterances are tested in several folds")
     return marks

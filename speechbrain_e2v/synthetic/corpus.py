@@ -61,7 +61,7 @@ def write_corpus(
         1 to 100; even numbers are women, odd ones men.
     utterances_per_speaker : int
     seconds : (float, float)
-        Shortest and longest utterance.
+        Shortest and longest utterance, to within a block of 8 ms.
     seed : int
     progress : bool
         Draw a progress bar.

@@ -14,6 +14,7 @@ DATA = {
     "metrics",
     "results",
     "confusion",
+    "provenance",
 }
 BESIDE = {"inference", "tools", "cli"}
 
@@ -23,7 +24,8 @@ ALLOWED = {
     **dict.fromkeys(DATA, TORCH_ONLY | DATA),
     "brains": TORCH_ONLY | DATA | {"brains"},
     "experiment": TORCH_ONLY | DATA | {"brains", "experiment"},
-    "recipe": TORCH_ONLY | DATA | {"brains", "experiment", "recipe"},
+    "pretrain": TORCH_ONLY | DATA | {"brains", "experiment"},
+    "recipe": TORCH_ONLY | DATA | {"brains", "experiment", "pretrain"},
     "synthetic": {"synthetic", "dataio"},
     **dict.fromkeys(BESIDE, TORCH_ONLY | DATA | BESIDE | {"synthetic"}),
     "__init__": set(),

@@ -45,9 +45,7 @@ def checkpointer_of(kind, folder, value, deadly=None):
     torch.nn.init.constant_(model.weight, value)
     checkpointer = kind(folder, {"model": model})
     if deadly is not None:
-        checkpointer.add_recoverable(
-            "deadly", deadly, Deadly.load, Deadly.save
-        )
+        checkpointer.add_recoverable("deadly", deadly, Deadly.load, Deadly.save)
     return checkpointer
 
 
@@ -121,9 +119,9 @@ def test_killed_while_deleting(tmp_path, monkeypatch):
 
     def save_and_delete():
         monkeypatch.setattr(checkpointing.shutil, "rmtree", delete_one_file)
-        checkpointer_of(
-            AtomicCheckpointer, tmp_path, 2.0
-        ).save_and_keep_only({"score": 1})
+        checkpointer_of(AtomicCheckpointer, tmp_path, 2.0).save_and_keep_only(
+            {"score": 1}
+        )
 
     assert in_a_process(save_and_delete) == -signal.SIGKILL
     checkpointer = checkpointer_of(AtomicCheckpointer, tmp_path, -1.0)

@@ -38,7 +38,7 @@ class MortalBrain(ToyBrain):
         self.stage_losses = [*getattr(self, "stage_losses", []), stage_loss]
 
 
-def run(folder, die_at=10**9, accumulation=1, **options):
+def run(folder, die_at=10**9, accumulation=1, workers=0, **options):
     brain = toy_brain(
         folder,
         kind=MortalBrain,
@@ -46,7 +46,7 @@ def run(folder, die_at=10**9, accumulation=1, **options):
         **options,
     )
     brain.die_at = die_at
-    batches = loader(accumulation)
+    batches = loader(accumulation, workers=workers)
     try:
         brain.fit(brain.hparams.epochs, batches)
     except Killed:
@@ -54,13 +54,20 @@ def run(folder, die_at=10**9, accumulation=1, **options):
     return brain
 
 
-BATCHES = len(sampler())
+def micro_batches(*epochs, accumulation=1):
+    """How many the epochs have together; it varies from epoch to epoch."""
+    total, batches = 0, sampler(accumulation)
+    for epoch in epochs:
+        batches.set_epoch(epoch)
+        total += len(batches)
+    return total
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])
-@pytest.mark.parametrize("die_at", [3, BATCHES + 3, 2 * BATCHES + 1])
-def test_a_killed_run_ends_bit_exact(tmp_path, accumulation, die_at):
+@pytest.mark.parametrize(("done", "more"), [((), 3), ((1,), 3), ((1, 2), 1)])
+def test_a_killed_run_ends_bit_exact(tmp_path, accumulation, done, more):
     options = {"accumulation": accumulation, "ckpt_interval_steps": 2}
+    die_at = micro_batches(*done, accumulation=accumulation) + more
     whole = run(tmp_path / "whole", **options)
     killed = run(tmp_path / "killed", die_at, **options)
     assert killed.die_at is None
@@ -76,6 +83,15 @@ def test_a_killed_run_ends_bit_exact(tmp_path, accumulation, die_at):
     assert resumed.stage_losses == whole.stage_losses[-last:]
 
 
+def test_workers_that_read_ahead_lose_nothing(tmp_path):
+    options = {"ckpt_interval_steps": 2, "workers": 1}
+    whole = run(tmp_path / "whole", **options)
+    run(tmp_path / "killed", micro_batches(1) + 4, **options)
+    resumed = run(tmp_path / "killed", **options)
+    assert resumed.seen == whole.seen[-len(resumed.seen) :]
+    assert torch.equal(weights(resumed), weights(whole))
+
+
 def test_dropout_draws_depend_on_update_and_slot_alone(tmp_path):
     """Whatever consumed the global generator before does not matter."""
     first = run(tmp_path / "a")
@@ -89,7 +105,7 @@ def test_dropout_draws_depend_on_update_and_slot_alone(tmp_path):
 
 def test_a_limit_is_exact_also_after_a_resumption(tmp_path):
     options = {"accumulation": 2, "ckpt_interval_steps": 2}
-    limit = BATCHES // 2 + 3  # in the second epoch
+    limit = micro_batches(1, accumulation=2) // 2 + 2  # in the second epoch
     whole = run(tmp_path / "whole", optimizer_step_limit=limit, **options)
     assert whole.optimizer_step == limit == len(whole.updates)
     killed = run(
@@ -129,7 +145,8 @@ def test_intervals_count_updates_over_epochs(tmp_path):
     brain = toy_brain(tmp_path, kind=CountingBrain, **options)
     brain.fit(brain.hparams.epochs, loader(accumulation=2))
     updates = brain.optimizer_step
-    assert BATCHES // 2 < 5 < updates, "an epoch is shorter than the interval"
+    epoch = micro_batches(1, accumulation=2) // 2
+    assert epoch < 5 < updates, "an epoch is shorter than the interval"
     assert brain.saved == list(range(5, updates + 1, 5))
 
 
@@ -163,14 +180,15 @@ def test_an_epoch_ends_in_the_train_stage_too(tmp_path):
     resumed = toy_brain(tmp_path, kind=Saving)
     resumed.checkpointer.recover_if_possible()
     assert (resumed.step, resumed.avg_train_loss) == (0, 0.0)
-    assert resumed.optimizer_step == BATCHES
+    assert resumed.optimizer_step == micro_batches(1)
 
 
 def test_a_test_loss_does_not_depend_on_where_the_checkpoint_stood(tmp_path):
-    run(tmp_path, 2 * BATCHES + 3, ckpt_interval_steps=2)
+    run(tmp_path, micro_batches(1, 2) + 3, ckpt_interval_steps=2)
     brain = toy_brain(tmp_path, kind=MortalBrain)
     average = brain.evaluate(loader())
-    assert average == pytest.approx(sum_of_losses(brain) / BATCHES, rel=1e-5)
+    expected = sum_of_losses(brain) / micro_batches(0)
+    assert average == pytest.approx(expected, rel=1e-5)
     assert "ckpt_prefix" not in str(ToyBrain.evaluate.__defaults__)
 
 
@@ -195,15 +213,20 @@ def test_plain_evaluate_writes_into_its_default():
         sb.Brain.evaluate.__defaults__[-1].clear()
     brain = toy_brain()
     mine = {"batch_size": None}
-    brain.evaluate(
-        [ToySet().collate([ToySet()[1]])], test_loader_kwargs=mine
-    )
+    brain.evaluate([ToySet().collate([ToySet()[1]])], test_loader_kwargs=mine)
     assert mine == {"batch_size": None}
 
 
-def batches_of(brain, epochs):
-    size = len(brain.seen) // epochs
-    return [brain.seen[i * size :][:size] for i in range(epochs)]
+def epochs_of(seen):
+    """Composition of each epoch, split where the utterances begin again."""
+    epochs, heard = [[]], set()
+    for indices in seen:
+        if heard & set(indices):
+            epochs.append([])
+            heard = set()
+        epochs[-1].append(tuple(sorted(indices)))
+        heard |= set(indices)
+    return [sorted(epoch) for epoch in epochs]
 
 
 @pytest.mark.parametrize("as_loader", [True, False])
@@ -214,8 +237,9 @@ def test_every_epoch_has_another_composition(as_loader):
     else:
         kwargs = {"batch_sampler": sampler(), "collate_fn": ToySet().collate}
         brain.fit([1, 2, 3], ToySet(), train_loader_kwargs=kwargs)
-    first, second, third = batches_of(brain, 3)
-    assert sorted(first) != sorted(second) != sorted(third)
+    epochs = epochs_of([indices for _, indices in brain.seen])
+    assert len(epochs) == 3
+    assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
 
 
 def test_a_plain_brain_tells_its_batch_sampler_nothing():
@@ -232,7 +256,7 @@ def test_a_plain_brain_tells_its_batch_sampler_nothing():
     kwargs = {"batch_sampler": sampler(), "collate_fn": ToySet().collate}
     plain.fit([1, 2], ToySet(), train_loader_kwargs=kwargs)
     assert plain.train_sampler is None
-    first, second = batches_of(plain, 2)
+    first, second = epochs_of(plain.seen)
     assert first == second
 
 

@@ -44,9 +44,7 @@ def ranks(tmp_path_factory):
 @pytest.fixture(scope="module")
 def alone():
     brain = toy_brain(grad_accumulation_factor=2)
-    brain.fit(
-        brain.hparams.epochs, loader(accumulation=2, empty=range(6))
-    )
+    brain.fit(brain.hparams.epochs, loader(accumulation=2, empty=range(6)))
     return brain
 
 

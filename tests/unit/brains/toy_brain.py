@@ -108,12 +108,15 @@ def sampler(accumulation=1, rank=0, world_size=1):
     )
 
 
-def loader(accumulation=1, rank=0, world_size=1, empty=(), batches=None):
+def loader(
+    accumulation=1, rank=0, world_size=1, empty=(), batches=None, workers=0
+):
     data = ToySet(empty)
     return SaveableDataLoader(
         data,
         batch_sampler=batches or sampler(accumulation, rank, world_size),
         collate_fn=data.collate,
+        num_workers=workers,
     )
 
 

@@ -1,0 +1,69 @@
+"""Where a run stands: the part of a checkpoint that is not weights."""
+
+import json
+from typing import NamedTuple
+
+
+class Progress(NamedTuple):
+    """Counters of a run.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "brain.ckpt"
+    >>> Progress(4, 2, 0.5, skipped_steps=1).write(path, accumulation=2)
+    >>> Progress.read(path, end_of_epoch=True)
+    Progress(step=0, optimizer_step=2, avg_train_loss=0.0, skipped_steps=1)
+    """
+
+    step: int
+    """Micro-batches done in the epoch."""
+    optimizer_step: int
+    """Updates made in the run."""
+    avg_train_loss: float
+    """Mean over the epoch so far."""
+    skipped_steps: int
+    """Updates given up in the run."""
+
+    def write(self, path, accumulation):
+        """Write a file.
+
+        Arguments
+        ---------
+        path : str or Path
+        accumulation : int
+            Micro-batches an update.
+
+        Raises
+        ------
+        RuntimeError
+            Inside an accumulation, whose gradient is in no checkpoint.
+        """
+        if self.step % accumulation:
+            raise RuntimeError(
+                f"A checkpoint was asked for at micro-batch {self.step}, but "
+                f"an update has {accumulation}: the gradient so far would be "
+                "lost. Save in on_stage_end or by ckpt_interval_steps."
+            )
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(self._asdict(), file)
+
+    @classmethod
+    def read(cls, path, end_of_epoch):
+        """Read a file.
+
+        Arguments
+        ---------
+        path : str or Path
+        end_of_epoch : bool
+            Then the next epoch begins at its first micro-batch, wherever in
+            the old one the file was written.
+
+        Returns
+        -------
+        Progress
+        """
+        with open(path, encoding="utf-8") as file:
+            progress = cls(**json.load(file))
+        if end_of_epoch:
+            progress = progress._replace(step=0, avg_train_loss=0.0)
+        return progress

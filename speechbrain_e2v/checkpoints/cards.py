@@ -1,0 +1,206 @@
+"""Known published checkpoints: origin, licence, what they heard in training.
+
+Whoever tests an encoder on a corpus that it was trained on should be told.
+Sources: emotion2vec paper table 1 and section 4, model pages of the
+publishers; EmoBox's list of corpora (its paper, table 1).
+"""
+
+from dataclasses import dataclass, field
+
+_FUNASR_LICENCE = "FunASR Model Open Source License Agreement 1.1"
+_FUNASR_NOTICE = (
+    "Weights under the FunASR Model License 1.1: attribute origin and authors "
+    "and keep the model's name in copies and in derived models. See "
+    "https://github.com/modelscope/FunASR/blob/main/MODEL_LICENSE"
+)
+_FAIRSEQ_NOTICE = (
+    "Weights published with fairseq under the MIT licence, copyright "
+    "Facebook, Inc. and its affiliates."
+)
+_LIBRISPEECH = {"LibriSpeech": 960.0}
+_EMOTION_UNLABELLED = {
+    "IEMOCAP": 7.0,
+    "MELD": 12.2,
+    "CMU-MOSEI": 91.9,
+    "MEAD": 37.3,
+    "MSP-Podcast": 113.5,
+}
+_EMOBOX = (
+    "AESDD ASED ASVP-ESD CaFE CASIA CREMA-D EMNS EmoDB EmoV-DB EMOVO "
+    "Emozionalmente eNTERFACE ESD IEMOCAP JL-Corpus M3ED MEAD MELD MER2023 "
+    "MESD MSP-Podcast Oreau PAVOQUE Polish RAVDESS-Speech RESD SAVEE ShEMO "
+    "SUBESCO TESS TurEV-DB URDU"
+).split()
+_PRETRAINING = _LIBRISPEECH | _EMOTION_UNLABELLED
+
+
+@dataclass(frozen=True)
+class KnownCheckpoint:
+    """What is publicly known about a checkpoint.
+
+    Arguments
+    ---------
+    name : str
+        Its published name, to be kept.
+    origin : str
+        Who published it, where.
+    licence, licence_notice : str
+    pretraining : dict of str to float
+        Corpora heard without labels, hours.
+    finetuning : dict
+        Corpora heard with labels (hours, or None where not published).
+    embed_dim, num_extra_tokens : int
+        To tell a file that only happens to have the name.
+    hub_id : str or None
+        On huggingface.co.
+    aliases : tuple of str
+        Other file, folder and hub names.
+    remark : str
+    """
+
+    name: str
+    origin: str
+    licence: str
+    licence_notice: str
+    pretraining: dict
+    embed_dim: int = 768
+    num_extra_tokens: int = 0
+    finetuning: dict = field(default_factory=dict)
+    hub_id: str | None = None
+    aliases: tuple = ()
+    remark: str = ""
+
+
+def _emotion2vec(name, embed_dim=768, finetuning=None, remark=""):
+    return KnownCheckpoint(
+        name,
+        "Ma et al., emotion2vec (arXiv 2312.15185), "
+        f"https://huggingface.co/emotion2vec/{name} and "
+        f"https://modelscope.cn/models/iic/{name}",
+        _FUNASR_LICENCE,
+        _FUNASR_NOTICE,
+        _PRETRAINING,
+        embed_dim,
+        10,
+        finetuning or {},
+        f"emotion2vec/{name}",
+        (f"iic/{name}", f"damo/{name}"),
+        remark,
+    )
+
+
+_EMOBOX_LABELLED = dict.fromkeys(_EMOBOX)
+_PSEUDO = "pseudo-labelled speech collected by the publisher"
+
+KNOWN = (
+    KnownCheckpoint(
+        "data2vec2_base_libri",
+        "Baevski et al., data2vec 2.0 (arXiv 2212.07525), "
+        "https://dl.fbaipublicfiles.com/fairseq/data2vec2/base_libri.pt",
+        "MIT",
+        _FAIRSEQ_NOTICE,
+        _LIBRISPEECH,
+        aliases=("base_libri",),
+        remark="where emotion2vec's pre-training started from",
+    ),
+    _emotion2vec(
+        "emotion2vec_base",
+        remark="the checkpoint for frozen features",
+    ),
+    _emotion2vec(
+        "emotion2vec_base_finetuned",
+        finetuning={"academic emotion corpora (not listed)": None, _PSEUDO: 1e4},
+    ),
+    _emotion2vec(
+        "emotion2vec_plus_seed",
+        finetuning=_EMOBOX_LABELLED,
+        remark="labelled corpora of EmoBox, 201 h together",
+    ),
+    _emotion2vec(
+        "emotion2vec_plus_base",
+        finetuning=_EMOBOX_LABELLED | {_PSEUDO: 4788.0},
+        remark="labels made with emotion2vec_plus_seed",
+    ),
+    _emotion2vec(
+        "emotion2vec_plus_large",
+        1024,
+        _EMOBOX_LABELLED | {_PSEUDO: 42526.0},
+        "labels made with emotion2vec_plus_base; 162 M parameters",
+    ),
+    KnownCheckpoint(
+        "data2vec_audio_base_ls",
+        "Baevski et al., data2vec (arXiv 2202.03555), "
+        "https://dl.fbaipublicfiles.com/fairseq/data2vec/audio_base_ls.pt",
+        "MIT",
+        _FAIRSEQ_NOTICE,
+        _LIBRISPEECH,
+        hub_id="facebook/data2vec-audio-base",
+        aliases=("audio_base_ls", "data2vec-audio-base"),
+    ),
+)
+
+
+def known_checkpoint(names, sizes=None):
+    """Look a checkpoint up by what it is called.
+
+    Arguments
+    ---------
+    names : sequence of str
+        File, folder and hub names; only whole names count.
+    sizes : dict, optional
+        Of its encoder: a file of other sizes is another model.
+
+    Returns
+    -------
+    KnownCheckpoint or None
+
+    Example
+    -------
+    >>> known_checkpoint(["iic/emotion2vec_plus_large"]).embed_dim
+    1024
+    >>> known_checkpoint(["my_emotion2vec_base"]) is None
+    True
+    """
+    for known in KNOWN:
+        if not {known.name, known.hub_id, *known.aliases} & set(names):
+            continue
+        if sizes is None or (
+            sizes["embed_dim"] == known.embed_dim
+            and sizes.get("num_extra_tokens", 0) == known.num_extra_tokens
+        ):
+            return known
+    return None
+
+
+def card_of(known):
+    """Make the part of an encoder's card that the checkpoint's name gives.
+
+    Arguments
+    ---------
+    known : KnownCheckpoint or None
+
+    Returns
+    -------
+    dict
+        Without ``pretraining`` where it is not known: readers then say so.
+
+    Example
+    -------
+    >>> card_of(None)
+    {'name': 'unknown', 'licence': 'unknown: ask whoever published the file'}
+    """
+    if known is None:
+        return {
+            "name": "unknown",
+            "licence": "unknown: ask whoever published the file",
+        }
+    card = {
+        "name": known.name,
+        "origin": known.origin,
+        "licence": known.licence,
+        "licence_notice": known.licence_notice,
+        "pretraining": known.pretraining,
+        "pretraining_labels": "none used",
+        "finetuning": known.finetuning,
+    }
+    return {**card, "remark": known.remark} if known.remark else card

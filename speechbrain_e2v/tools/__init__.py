@@ -1,0 +1,1 @@
+"""What the `e2v` command runs, one tool a module."""

@@ -1,0 +1,70 @@
+"""List the audio files of a folder for pre-training.
+
+example:
+  e2v manifest /data/speech -o speech.json --exclude 'EmoDB/*'
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from speechbrain_e2v.dataio.folders import scan_folder
+from speechbrain_e2v.dataio.manifest import write_manifest
+from speechbrain_e2v.dataio.probing import probe_utterances
+
+
+def add_arguments(parser):
+    """Declare the arguments of `e2v manifest`."""
+    parser.add_argument("folder", type=Path, help="searched at any depth")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, help="manifest, .json"
+    )
+    parser.add_argument(
+        "--pattern", default="*.wav", help="file names (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--exclude",
+        nargs="*",
+        default=[],
+        metavar="PATTERN",
+        help="relative paths to leave out",
+    )
+    parser.add_argument(
+        "--name", help="corpus name (default: the first folder of each path)"
+    )
+
+
+def run(arguments):
+    """Read every header and write the manifest; name what is unreadable.
+
+    Returns
+    -------
+    int
+        0, or 1 when files were left out as unreadable.
+    """
+    listed = scan_folder(
+        arguments.folder, arguments.pattern, arguments.exclude
+    )
+    kept, bad = [], []
+    outcomes = probe_utterances(listed, arguments.folder)
+    for utterance, outcome in zip(listed, outcomes, strict=True):
+        if isinstance(outcome, Exception):
+            bad.append(outcome)
+            continue
+        kept.append(_named(outcome, arguments))
+    if not kept:
+        raise ValueError(
+            f"{arguments.folder}: none of {len(listed)} files is readable; "
+            f"the first: {bad[0]}"
+        )
+    write_manifest(arguments.output, kept, arguments.folder.resolve())
+    hours = sum(utterance.duration for utterance in kept) / 3600
+    print(f"{arguments.output}: {len(kept)} files, {hours:.2f} h")
+    for problem in bad:
+        print(f"left out: {problem}")
+    return 1 if bad else 0
+
+
+def _named(utterance, arguments):
+    parts = Path(utterance.wav).parts
+    first = parts[0] if len(parts) > 1 else arguments.folder.name
+    return replace(utterance, dataset=arguments.name or first)
