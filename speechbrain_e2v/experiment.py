@@ -16,6 +16,7 @@ from pathlib import Path
 import speechbrain as sb
 import yaml
 from hyperpyyaml import load_hyperpyyaml
+from ruamel.yaml.error import YAMLError
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,13 @@ def load_experiment(argv, known_keys):
             hparams = load_hyperpyyaml(stream, overrides)
         except (KeyError, ValueError) as error:
             raise ValueError(_explained(error, file, text)) from error
+        except YAMLError as error:
+            raise ValueError(f"{file} is not readable: {error}") from error
     known = {*known_keys, *re.findall(r"<(\w+)", text)}
     for key in hparams:
         if key not in known and not key.startswith("__"):
             raise ValueError(f"{file}: unknown key {_hint(key, known)}")
-    return Experiment(
-        hparams, run_opts, file, overrides, [sys.argv[0], *argv]
-    )
+    return Experiment(hparams, run_opts, file, overrides, [sys.argv[0], *argv])
 
 
 @contextlib.contextmanager
@@ -154,12 +155,17 @@ def recipe_usage(script, title, example):
 
 
 def _check_overrides(argv, overrides):
-    for argument in argv:
-        if argument.startswith("--") and argument.count("=") > 1:
+    for argument in argv[1:]:
+        # SpeechBrain would turn "a=b" into "a b".
+        if argument.count("=") > argument.startswith("--"):
             raise ValueError(
                 f"{argument}: a value cannot hold '=' on the command line; "
                 "write it into the yaml"
             )
+    names = re.findall(r"^([^\s:]+):", overrides, flags=re.MULTILINE)
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"--{name} is given twice; give it once")
     try:
         given = yaml.safe_load(overrides) if overrides else {}
     except yaml.YAMLError as error:

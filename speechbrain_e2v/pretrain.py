@@ -1,6 +1,5 @@
 """Entry point of pre-training: what the top-level ``train.py`` calls."""
 
-import json
 import sys
 from pathlib import Path
 

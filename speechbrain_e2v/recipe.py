@@ -19,7 +19,7 @@ from speechbrain.utils.distributed import infer_device
 from speechbrain_e2v import __version__
 from speechbrain_e2v.brains.folds import run_folds
 from speechbrain_e2v.confusion import plot_confusion
-from speechbrain_e2v.dataio.features import cached_features
+from speechbrain_e2v.dataio.feature_cache import cached_features
 from speechbrain_e2v.dataio.labels import LabelSet
 from speechbrain_e2v.dataio.manifest import read_manifest
 from speechbrain_e2v.dataio.prepare import prepare
@@ -93,6 +93,7 @@ def downstream(corpus, argv=None):
         experiment = load_experiment(argv, DOWNSTREAM_KEYS)
         hparams = experiment.hparams
         upstream = _checked_upstream(experiment)
+        corpus = corpus.bound_to(hparams["data_folder"])
         experiment.make_folder()
         output_folder = Path(hparams["output_folder"])
         manifest = prepare(
@@ -109,13 +110,9 @@ def downstream(corpus, argv=None):
             hparams["n_folds"],
             hparams["split_seed"],
         )
-        store = cached_features(
-            hparams["feature_cache"], upstream, utterances
-        )
+        store = cached_features(hparams["feature_cache"], upstream, utterances)
     indices = dict(
-        zip(
-            [u.id for u in utterances], labels.encode(utterances), strict=True
-        )
+        zip([u.id for u in utterances], labels.encode(utterances), strict=True)
     )
     # SpeechBrain announces every Brain; here there is one per fold.
     logging.getLogger("speechbrain.core").setLevel(logging.WARNING)

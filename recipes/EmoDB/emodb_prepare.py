@@ -50,7 +50,7 @@ def parse_emodb(data_folder):
         )
 
 
-EMODB = Corpus(
+CORPUS = Corpus(
     name="EmoDB",
     lang="de",
     classes=(
@@ -90,4 +90,4 @@ EMODB = Corpus(
 )
 
 if __name__ == "__main__":
-    prepare_main(EMODB)
+    prepare_main(CORPUS)

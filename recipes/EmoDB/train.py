@@ -4,9 +4,9 @@
 > python train.py hparams/linear.yaml --data_folder DIR --encoder FOLDER
 """
 
-from emodb_prepare import EMODB
+from emodb_prepare import CORPUS
 
 from speechbrain_e2v.recipe import downstream
 
 if __name__ == "__main__":
-    downstream(EMODB)
+    downstream(CORPUS)

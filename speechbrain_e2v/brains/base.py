@@ -16,16 +16,13 @@ from speechbrain.utils.checkpoints import (
     mark_as_saver,
     register_checkpoint_hooks,
 )
-from speechbrain.utils.distributed import (
-    ddp_broadcast,
-    is_distributed_initialized,
-)
+from speechbrain.utils.distributed import is_distributed_initialized
 from torch.utils.data import DataLoader
 
 from speechbrain_e2v.brains import loaders
 from speechbrain_e2v.brains.frozen import KeepFrozenInEval, trainable_groups
 from speechbrain_e2v.brains.options import checked_options
-from speechbrain_e2v.brains.progress import Progress
+from speechbrain_e2v.brains.progress import Progress, checkpoint_is_due
 from speechbrain_e2v.brains.skips import SkippedUpdates
 from speechbrain_e2v.brains.targets import UpdateTargets
 from speechbrain_e2v.brains.updates import Update
@@ -247,7 +244,7 @@ class E2VBrain(sb.Brain):
         if self.checkpointer is not None:
             self.checkpointer.remove_leftovers()
         super().on_fit_start()
-        self._last_save = time.monotonic()
+        self.last_save = time.monotonic()
 
     def on_evaluate_start(self, max_key=None, min_key=None):
         """Load the best checkpoint, but not its place in an epoch."""
@@ -275,24 +272,11 @@ class E2VBrain(sb.Brain):
         super()._fit_train(train_set, epoch, enable)
 
     def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt):
-        # SpeechBrain counts micro-batches, anew in each epoch: it saves inside
-        # an accumulation, whose gradient is in no checkpoint, and never where
-        # epochs are short.
-        inside = self.step % self.grad_accumulation_factor
-        if self.checkpointer is None or inside:
-            return False
-        if self._optimizer_step_limit_exceeded:
-            return True
-        if self.ckpt_interval_steps > 0:
-            return self.optimizer_step % self.ckpt_interval_steps == 0
-        if self.ckpt_interval_minutes > 0:
-            minutes = (time.monotonic() - self._last_save) / 60
-            return ddp_broadcast(minutes >= self.ckpt_interval_minutes)
-        return False
+        return self.checkpointer is not None and checkpoint_is_due(self)
 
     def _save_intra_epoch_ckpt(self):
         super()._save_intra_epoch_ckpt()
-        self._last_save = time.monotonic()
+        self.last_save = time.monotonic()
 
     @mark_as_saver
     def _save(self, path):

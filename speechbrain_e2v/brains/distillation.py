@@ -139,7 +139,8 @@ class DistillationBrain(E2VBrain):
         if batch.is_empty:
             count = 0
         if self.is_logged:
-            self._losses += count * torch.stack([frame_mean, utterance]).detach()
+            losses = torch.stack([frame_mean, utterance]).detach()
+            self._losses += count * losses
             self._loss_targets += count
         self.count_targets(count)
         return self.weighted(loss, count)

@@ -1,7 +1,10 @@
 """Where a run stands: the part of a checkpoint that is not weights."""
 
 import json
+import time
 from typing import NamedTuple
+
+from speechbrain.utils.distributed import ddp_broadcast
 
 
 class Progress(NamedTuple):
@@ -67,3 +70,32 @@ class Progress(NamedTuple):
         if end_of_epoch:
             progress = progress._replace(step=0, avg_train_loss=0.0)
         return progress
+
+
+def checkpoint_is_due(brain):
+    """Decide after a micro-batch whether to save.
+
+    SpeechBrain counts micro-batches, anew in each epoch: it saves inside an
+    accumulation, whose gradient is in no checkpoint, and never where epochs are
+    short. Here intervals are updates or minutes, and the last update of a
+    limited run is always saved.
+
+    Arguments
+    ---------
+    brain : E2VBrain
+
+    Returns
+    -------
+    bool
+        The same on all ranks.
+    """
+    if brain.step % brain.grad_accumulation_factor:
+        return False
+    if brain._optimizer_step_limit_exceeded:
+        return True
+    if brain.ckpt_interval_steps > 0:
+        return brain.optimizer_step % brain.ckpt_interval_steps == 0
+    if brain.ckpt_interval_minutes > 0:
+        minutes = (time.monotonic() - brain.last_save) / 60
+        return ddp_broadcast(minutes >= brain.ckpt_interval_minutes)
+    return False

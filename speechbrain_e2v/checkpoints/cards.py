@@ -109,7 +109,10 @@ KNOWN = (
     ),
     _emotion2vec(
         "emotion2vec_base_finetuned",
-        finetuning={"academic emotion corpora (not listed)": None, _PSEUDO: 1e4},
+        finetuning={
+            "academic emotion corpora (not listed)": None,
+            _PSEUDO: 10000.0,
+        },
     ),
     _emotion2vec(
         "emotion2vec_plus_seed",

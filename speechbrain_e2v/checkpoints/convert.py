@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import speechbrain_e2v
+from speechbrain_e2v import __version__
 from speechbrain_e2v.checkpoints.encoder_folder import (
     SIZES,
     WEIGHTS,
@@ -86,7 +86,9 @@ def convert(
     """
     destination = Path(destination)
     if layout not in (None, *LAYOUTS):
-        raise ValueError(f"layout is {layout!r}: choose {' or '.join(LAYOUTS)}.")
+        raise ValueError(
+            f"layout is {layout!r}: choose {' or '.join(LAYOUTS)}."
+        )
     _demand_free(destination, layout, overwrite)
     model = read_pretrained(source, local_files_only)
     if layout is None and model.layout == "encoder folder":
@@ -146,7 +148,7 @@ def _provenance(model):
         "source_bytes": model.weights_file.stat().st_size,
         "source_sha256": sha256(model.weights_file),
         "left_out": model.left_out,
-        "written_by": f"speechbrain_e2v {speechbrain_e2v.__version__}",
+        "written_by": f"speechbrain_e2v {__version__}",
     }
 
 
@@ -169,8 +171,11 @@ def sha256(path):
     >>> sha256(path)[:8]
     'e3b0c442'
     """
+    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _write_folder(destination, model):

@@ -5,10 +5,9 @@ from pathlib import Path
 import torch
 from speechbrain.utils.checkpoints import Checkpointer
 
-from speechbrain_e2v.checkpoints.encoder_folder import (
-    SIZES,
-    check_state,
-    load_encoder,
+from speechbrain_e2v.checkpoints.encoder_folder import check_state
+from speechbrain_e2v.checkpoints.start_from_published import (
+    start_from_published,
 )
 
 
@@ -20,9 +19,9 @@ def initialise(student, teacher, source):
     student : Student
     teacher : EMATeacher
     source : str or Path
-        An encoder folder (the decoder stays fresh and the teacher becomes a
-        copy of the student), or the output folder of a pre-training run
-        (student, decoder and teacher of its newest checkpoint).
+        The output folder of a pre-training run (student, decoder and teacher
+        of its newest checkpoint), an encoder folder, or a published
+        checkpoint (see `start_from_published`).
 
     Returns
     -------
@@ -31,30 +30,22 @@ def initialise(student, teacher, source):
 
     Raises
     ------
+    FileNotFoundError
+        When there is no such thing.
     ValueError
-        When `source` is neither, or its sizes are not the student's.
+        When its sizes are not the student's.
 
     Example
     -------
     >>> initialise(None, None, "no/such/folder")
     Traceback (most recent call last):
-    ValueError: initialise_from: there is no folder no/such/folder
+    ...
+    speechbrain_e2v.checkpoints.hub.SourceNotFound: there is no file or ...
     """
-    source = Path(source)
-    if not source.is_dir():
-        raise ValueError(f"initialise_from: there is no folder {source}")
-    if (source / SIZES).is_file():
-        state = load_encoder(source).state_dict()
-        check_state(student.encoder, state, source)
-        student.encoder.load_state_dict(state)
-        teacher.context.load_state_dict(student.encoder.context.state_dict())
-        return f"encoder of {source}; fresh decoder; teacher = student"
-    newest = Checkpointer(source / "save").find_checkpoint()
+    saved = Path(source) / "save"
+    newest = Checkpointer(saved).find_checkpoint() if saved.is_dir() else None
     if newest is None:
-        raise ValueError(
-            f"initialise_from: {source} has neither {SIZES} nor a checkpoint "
-            "in save/: give an encoder folder or the output folder of a run."
-        )
+        return start_from_published(student, teacher, source)
     for name, module in (("student", student), ("teacher", teacher)):
         path = newest.paramfiles[name]
         state = torch.load(path, map_location="cpu", weights_only=True)

@@ -198,7 +198,9 @@ CONSTRUCTORS = {
     "builtins.tuple": lambda members=(): tuple(members),
     "collections.Counter": _dictionary,
     "collections.OrderedDict": _dictionary,
-    "collections.defaultdict": lambda factory=None, pairs=(): _dictionary(pairs),
+    "collections.defaultdict": (
+        lambda factory=None, pairs=(): _dictionary(pairs)
+    ),
     "copyreg._reconstructor": lambda name, *_: construct(name, ()),
     "operator.getitem": _subscript,
     "torch.Size": lambda sizes=(): tuple(sizes),

@@ -131,10 +131,9 @@ def read_pretrained(source, local_files_only=False):
             "no encoder folder can be made of it. Its weights can be read "
             "with speechbrain_e2v.checkpoints.published.read_published."
         )
-    with torch.device("meta"):
+    with torch.random.fork_rng(devices=[]):  # loading changes no seed
         encoder = Emotion2vecEncoder(**weights.sizes)
-    encoder.load_state_dict(weights.encoder, assign=True)
-    _restore_constants(encoder, weights.sizes)
+    encoder.load_state_dict(weights.encoder)
     return Pretrained(
         encoder.eval(),
         _card(source, path, published),
@@ -146,15 +145,6 @@ def read_pretrained(source, local_files_only=False):
         weights.teacher,
         left_out(published),
     )
-
-
-def _restore_constants(encoder, sizes):
-    """Replace what a meta device left without values: ALiBi's slopes."""
-    from speechbrain_e2v.lobes.attention import Alibi
-
-    fresh = dict(Alibi(sizes["num_heads"]).named_buffers())
-    for name, value in fresh.items():
-        setattr(encoder.context.alibi, name, value)
 
 
 def _card(source, path, published):

@@ -103,19 +103,9 @@ def translate(content, files):
     Published
     """
     origin = files.weights
-    for layout, (anchor, read) in _READERS.items():
-        prefix = prefix_of(content.tensors, anchor)
-        if prefix is not None:
-            break
-    else:
-        some = ", ".join(list(content.tensors)[:5])
-        raise ValueError(
-            f"{origin} is none of the known layouts (emotion2vec, data2vec "
-            f"2.0 audio, data2vec audio): its tensors are {some}, ... If it "
-            "is a checkpoint of a pre-training run here, give the run's "
-            "`encoder` folder."
-        )
+    layout, prefix = _recognise(content.tensors, origin)
     config = _model_part(content.config)
+    read = _READERS[layout][1]
     weights = read(content.tensors, content.ema, config, origin)
     _demand_normalised_audio(content.config, origin)
     head = None
@@ -132,6 +122,20 @@ def translate(content, files):
         content.config,
         content.dropped | weights.dropped,
         weights.notes,
+    )
+
+
+def _recognise(tensors, origin):
+    for layout, (anchor, _) in _READERS.items():
+        prefix = prefix_of(tensors, anchor)
+        if prefix is not None:
+            return layout, prefix
+    some = ", ".join(list(tensors)[:5])
+    raise ValueError(
+        f"{origin} is none of the known layouts (emotion2vec, data2vec 2.0 "
+        f"audio, data2vec audio): its tensors are {some}, ... If it is "
+        "a checkpoint of a pre-training run here, give the run's `encoder` "
+        "folder."
     )
 
 

@@ -17,9 +17,8 @@ from speechbrain_e2v.checkpoints.stored_tensor import (
 from speechbrain_e2v.checkpoints.torch_files import open_checkpoint
 
 _WRAPPERS = ("model", "state_dict", "model_state_dict")
+_CONFIGS = ("cfg", "args")
 _KNOWN_PARTS = {
-    "args": "arguments of the training program",
-    "cfg": "config of the training program",
     "criterion": "settings of the loss",
     "epoch": "state of the trainer",
     "extra_state": "state of the trainer",
@@ -171,18 +170,19 @@ def _unwrap(content, config, origin):
     if wrapper:
         state = content[wrapper]
         for key, value in content.items():
-            if key != wrapper and value is not None and value not in ({}, []):
-                dropped[str(key)] = _KNOWN_PARTS.get(key, "not part of the model")
-        if config is None:
-            inside = content.get("cfg") or content.get("args")
-            config = plain(inside) if inside is not None else None
+            if key not in (wrapper, *_CONFIGS) and not _is_empty(value):
+                what = _KNOWN_PARTS.get(key, "not part of the model")
+                dropped[str(key)] = what
+        inside = [content[key] for key in _CONFIGS if content.get(key)]
+        if config is None and inside:
+            config = plain(inside[0])
     ema = state.get("_ema")
     tensors = {
         name: value
         for name, value in state.items()
         if isinstance(name, str) and is_tensor(value)
     }
-    odd = [str(name) for name in state if name not in tensors and name != "_ema"]
+    odd = [str(name) for name in state if name not in {*tensors, "_ema"}]
     if odd or not tensors:
         raise ValueError(
             f"{origin} holds no state of a model: "
@@ -193,6 +193,10 @@ def _unwrap(content, config, origin):
     ):
         raise ValueError(f"{origin}: the teacher (_ema) is no set of tensors.")
     return Content(tensors, ema, config, dropped)
+
+
+def _is_empty(value):
+    return value is None or (isinstance(value, (dict, list)) and not value)
 
 
 def _read_config(path):

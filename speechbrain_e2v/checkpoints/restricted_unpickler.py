@@ -5,11 +5,10 @@ reader imports whatever it names and calls it. This one interprets the same
 instructions with a table of plain data, tensors and inert stand-ins; anything
 else is refused by name, before anything of it could run.
 
-``torch.load(weights_only=True)`` does not suffice here (tried with torch
-2.11): it wants every config class listed beforehand and cannot list those of
-a file in the older format; it refuses protocols 0 and 4; it unpacks a 390 kB
-file to 400 MB without a limit; it accepts a tensor of 10**12 numbers over a
-storage of one; and it reads the optimizer state, which nobody wants.
+``torch.load(weights_only=True)`` does not suffice (tried with torch 2.11): it
+wants config classes listed beforehand and cannot list those of the older
+format; it refuses protocols 0 and 4, unpacks 390 kB to 400 MB, takes a tensor
+of 10**12 numbers over a storage of one, and reads the optimizer state.
 """
 
 import pickletools
@@ -35,8 +34,10 @@ _LITERALS = frozenset(
     "SHORT_BINSTRING BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8 UNICODE "
     "SHORT_BINUNICODE BINUNICODE BINUNICODE8 FLOAT BINFLOAT".split()
 )
-_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-_EMPTY = {
+_FRESH = {
+    "NONE": lambda: None,
+    "NEWTRUE": lambda: True,
+    "NEWFALSE": lambda: False,
     "EMPTY_TUPLE": tuple,
     "EMPTY_LIST": list,
     "EMPTY_DICT": dict,
@@ -118,16 +119,13 @@ class _Machine:
         ):
             if count >= MAX_INSTRUCTIONS:
                 raise BrokenCheckpoint(
-                    f"more than {MAX_INSTRUCTIONS} pickle instructions, "
-                    "which no checkpoint needs; it was not read"
+                    f"more than {MAX_INSTRUCTIONS} pickle instructions"
                 )
             kind = opcode.name
             if kind in _LITERALS:
                 self.stack.append(argument)
-            elif kind in _CONSTANTS:
-                self.stack.append(_CONSTANTS[kind])
-            elif kind in _EMPTY:
-                self.stack.append(_EMPTY[kind]())
+            elif kind in _FRESH:
+                self.stack.append(_FRESH[kind]())
             else:
                 handler = getattr(self, f"do_{kind.lower()}", None)
                 if handler is None:
@@ -195,7 +193,7 @@ class _Machine:
     do_binget = do_long_binget = do_get
 
     def do_tuple(self, _):
-        items = tuple(self.marked())
+        items = tuple(self.marked())  # before self.stack is looked up
         self.stack.append(items)
 
     def do_tuple1(self, _):
@@ -217,8 +215,8 @@ class _Machine:
         self.set_items(items)
 
     def do_frozenset(self, _):
-        members = {dictionary_key(member) for member in self.marked()}
-        self.stack.append(members)
+        members = self.marked()
+        self.stack.append({dictionary_key(member) for member in members})
 
     def do_append(self, _):
         self.append_items([self.stack.pop()])
@@ -283,10 +281,9 @@ class _Machine:
 
     def do_newobj_ex(self, _):
         keywords, args, name = (self.stack.pop() for _ in range(3))
-        made = self.call(name, args)
-        if isinstance(made, StandIn) and keywords:
-            made.items.append(keywords)
-        self.stack.append(made)
+        self.stack.append(self.call(name, args))
+        if keywords:
+            self.append_items([keywords])
 
     def do_build(self, _):
         state, target = self.stack.pop(), self.stack[-1]

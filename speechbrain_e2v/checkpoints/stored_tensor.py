@@ -102,8 +102,8 @@ class StoredTensor:
         whole = torch.frombuffer(self.storage.read(), dtype=self.dtype)
         view = whole.as_strided(self.shape, self.stride, self.offset)
         part = view.is_contiguous() and view.numel() == whole.numel()
-        return view if part else view.clone(
-            memory_format=torch.contiguous_format
+        return (
+            view if part else view.clone(memory_format=torch.contiguous_format)
         )
 
 

@@ -180,7 +180,9 @@ def _read_stream(stream, path):
     for key in unpickle(stream, path):
         count = int.from_bytes(stream.read(8), "little")
         if key not in storages or count != storages[key].numel:
-            raise BrokenCheckpoint(f"{path}: storage {key!r} unknown; {_DAMAGED}")
+            raise BrokenCheckpoint(
+                f"{path}: storage {key!r} unknown; {_DAMAGED}"
+            )
         length = count * storages[key].dtype.itemsize
         storages[key].read = stream.later(length, path)
     return content

@@ -1,12 +1,10 @@
-"""Frozen features: computed once, read from the disk ever after.
+"""Features on the disk, memory-mapped.
 
 A store is a folder with ``frames.npy``, the float32 frames of all utterances
-one after the other, and ``index.json``, which says where each lies. Its name
-is a digest of everything the features depend on, so a store is never stale:
-other weights, another layer or other audio have another folder.
+one after the other, and ``index.json``, which says where each lies.
+:mod:`speechbrain_e2v.dataio.feature_cache` fills and finds stores.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -14,10 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
-
-from speechbrain_e2v.dataio.audio import read_audio
-from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
 
 _FORMAT = 1
 
@@ -28,7 +22,7 @@ class FeatureStore:
     Arguments
     ---------
     folder : str or Path
-        What :func:`cached_features` wrote.
+        What :func:`write_features` wrote.
 
     Example
     -------
@@ -47,9 +41,7 @@ class FeatureStore:
         index = json.loads((folder / "index.json").read_text("utf-8"))
         self.folder = folder
         # A view without the class memmap, whose slices are slow to make.
-        self.frames = np.asarray(
-            np.load(folder / "frames.npy", mmap_mode="r")
-        )
+        self.frames = np.asarray(np.load(folder / "frames.npy", mmap_mode="r"))
         self.dim = self.frames.shape[1]
         ends = np.cumsum([0, *index["num_frames"]])
         if ends[-1] != len(self.frames):
@@ -173,106 +165,3 @@ def _write_header(file, length, width):
         {"descr": "<f4", "fortran_order": False, "shape": (length, width)},
     )
     return file.tell()
-
-
-def audio_digest(utterances, progress=True):
-    """Digest of the ids and the audio of utterances.
-
-    Arguments
-    ---------
-    utterances : sequence of Utterance
-        With absolute audio paths.
-    progress : bool
-        Show a progress bar when it takes longer than a second.
-
-    Returns
-    -------
-    str
-        SHA-256 over id, interval and the file's bytes, in order of id.
-    """
-    digest = hashlib.sha256()
-    ordered = sorted(utterances, key=lambda u: u.id)
-    contents = {}  # several utterances may be pieces of one file
-    for utterance in tqdm(
-        ordered, desc="audio digests", delay=1, disable=not progress
-    ):
-        path = utterance.wav
-        if path not in contents:
-            data = Path(path).read_bytes()
-            contents[path] = hashlib.sha256(data).hexdigest()
-        line = [utterance.id, utterance.start, utterance.stop, contents[path]]
-        digest.update(json.dumps(line).encode() + b"\n")
-    return digest.hexdigest()
-
-
-def cached_features(
-    folder, upstream, utterances, batch_seconds=60.0, progress=True
-):
-    """Features of utterances, from the disk where they are already there.
-
-    Arguments
-    ---------
-    folder : str or Path
-        Cache folder; may be shared by any number of experiments.
-    upstream : object
-        ``digest``, ``extract(list of waveforms) -> list of [T, D]``; see
-        :mod:`speechbrain_e2v.dataio.upstreams`.
-    utterances : sequence of Utterance
-        With absolute audio paths and probed lengths.
-    batch_seconds : float
-        Seconds of audio per call of ``extract``.
-    progress : bool
-        Show a progress bar.
-
-    Returns
-    -------
-    FeatureStore
-
-    Example
-    -------
-    >>> import soundfile
-    >>> from speechbrain_e2v.dataio.mfcc import MfccStatistics
-    >>> from speechbrain_e2v.dataio.utterance import Utterance
-    >>> tmp = getfixture("tmp_path")
-    >>> soundfile.write(tmp / "a.wav", [0.1, -0.1] * 4000, 16000)
-    >>> rows = [Utterance("a", str(tmp / "a.wav"), duration=0.5)]
-    >>> cached_features(tmp, MfccStatistics(), rows, progress=False).dim
-    240
-    """
-    key = hashlib.sha256(
-        f"{_FORMAT}|{upstream.digest}|{audio_digest(utterances, progress)}"
-        .encode()
-    ).hexdigest()
-    store = Path(folder) / key[:32]
-    if not store.exists():
-        write_features(
-            store, _extracted(upstream, utterances, batch_seconds, progress)
-        )
-    return FeatureStore(store)
-
-
-def _extracted(upstream, utterances, batch_seconds, progress):
-    # Neighbours in length share a batch: little padding, and the order by
-    # length does not matter to whoever reads.
-    ordered = sorted(utterances, key=lambda u: (-u.duration, u.id))
-    budget = int(batch_seconds * SAMPLE_RATE)
-    with tqdm(
-        total=len(ordered), desc="features", unit="utt", disable=not progress
-    ) as bar:
-        waiting, waveforms = [], []
-        for utterance in ordered:
-            waveform = read_audio(
-                utterance.wav, utterance.start, utterance.stop
-            )
-            longest = max(len(w) for w in [waveform, *waveforms])
-            if waiting and longest * (len(waiting) + 1) > budget:
-                yield from zip(
-                    waiting, upstream.extract(waveforms), strict=True
-                )
-                bar.update(len(waiting))
-                waiting, waveforms = [], []
-            waiting.append(utterance.id)
-            waveforms.append(waveform)
-        if waiting:
-            yield from zip(waiting, upstream.extract(waveforms), strict=True)
-        bar.update(len(waiting))

@@ -33,8 +33,9 @@ class FrozenEncoder:
     ---------
     encoder : Emotion2vecEncoder
         Put into eval mode and moved to ``device``.
-    layer : int
-        Block whose output is taken, prenet blocks first; -1 is the last.
+    layer : int or list of int
+        Block whose output is taken, prenet blocks first; -1 is the last. Of
+        several, the mean.
     device : str
         Where it runs.
     description : dict
@@ -58,7 +59,8 @@ class FrozenEncoder:
 
     def __init__(self, encoder, layer=-1, device="cpu", description=None):
         layers = encoder.num_layers
-        if not -layers <= layer < layers:
+        chosen = layer if isinstance(layer, (list, tuple)) else [layer]
+        if not chosen or not all(-layers <= i < layers for i in chosen):
             raise ValueError(
                 f"layer is {layer}, but the encoder has {layers}: use 0 to "
                 f"{layers - 1}, or -1 for the last"
@@ -66,16 +68,17 @@ class FrozenEncoder:
         self.encoder = encoder.to(device).eval().requires_grad_(False)
         self.device = device
         self.dim = encoder.embed_dim
-        self._layer = layer % layers
+        self._layers = sorted({i % layers for i in chosen})
+        layer = self._layers[0] if len(self._layers) == 1 else self._layers
         digest = weights_digest(encoder)
         self.description = {
             **(description or {}),
             "weights_sha256": digest,
-            "layer": self._layer,
+            "layer": layer,
             "layers": layers,
             "preprocessing": _PREPROCESSING,
         }
-        text = f"{digest}|{self._layer}|{_PREPROCESSING}"
+        text = f"{digest}|{layer}|{_PREPROCESSING}"
         self.digest = hashlib.sha256(text.encode()).hexdigest()
 
     @torch.no_grad()
@@ -101,10 +104,11 @@ class FrozenEncoder:
         batch = pad_sequence(waveforms, batch_first=True).to(self.device)
         batch = normalise_waveform(batch, samples)  # [B, S]
         lengths = samples.double() / batch.shape[1]
-        if self._layer == self.encoder.num_layers - 1:
+        if self._layers == [self.encoder.num_layers - 1]:
             features = self.encoder(batch, lengths)  # [B, T, D]
         else:
-            features = self.encoder.hidden_states(batch, lengths)[self._layer]
+            states = self.encoder.hidden_states(batch, lengths)
+            features = sum(states[i] for i in self._layers) / len(self._layers)
         counts = self.encoder.num_frames(samples).tolist()
         return [
             frames[:count].cpu()
@@ -120,8 +124,9 @@ def trained_encoder(source, layer=-1, device="cpu"):
     source : str or Path
         Encoder folder (``encoder.yaml``, ``encoder.safetensors``,
         ``card.json``).
-    layer : int
-        Block whose output is taken, prenet blocks first; -1 is the last.
+    layer : int or list of int
+        Block whose output is taken, prenet blocks first; -1 is the last. Of
+        several, the mean.
     device : str
         Where it runs.
 
@@ -152,8 +157,9 @@ def random_encoder(source, seed=0, layer=-1, device="cpu"):
         Encoder folder; only its ``encoder.yaml`` is read.
     seed : int
         Seed of the initialisation.
-    layer : int
-        Block whose output is taken, prenet blocks first; -1 is the last.
+    layer : int or list of int
+        Block whose output is taken, prenet blocks first; -1 is the last. Of
+        several, the mean.
     device : str
         Where it runs.
 

@@ -1,11 +1,12 @@
-"""``e2v convert``: published checkpoints to encoder folders and back."""
+"""Convert published checkpoints to encoder folders and back.
 
-from speechbrain_e2v.checkpoints.convert import LAYOUTS, convert
-
-EXAMPLE = """examples:
+examples:
   e2v convert emotion2vec/emotion2vec_base encoders/emotion2vec_base
   e2v convert emotion2vec_plus_large/ encoders/plus_large
-  e2v convert results/pretrain/encoder my_model.pt --to fairseq"""
+  e2v convert results/pretrain/encoder my_model.pt --to fairseq
+"""
+
+from speechbrain_e2v.checkpoints.convert import LAYOUTS, convert
 
 
 def add_arguments(parser):
@@ -29,9 +30,7 @@ def add_arguments(parser):
         choices=LAYOUTS,
         help="write a published layout instead of an encoder folder",
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace DEST"
-    )
+    parser.add_argument("--overwrite", action="store_true", help="replace DEST")
     parser.add_argument(
         "--offline",
         action="store_true",

@@ -45,8 +45,7 @@ def run(arguments):
         arguments.folder, arguments.pattern, arguments.exclude
     )
     kept, bad = [], []
-    outcomes = probe_utterances(listed, arguments.folder)
-    for utterance, outcome in zip(listed, outcomes, strict=True):
+    for outcome in probe_utterances(listed, arguments.folder):
         if isinstance(outcome, Exception):
             bad.append(outcome)
             continue

@@ -227,8 +227,10 @@ def mosei(folder):
         + "5,vid_,0,0.0,1.0,0,-1,0,-3,2\n"
         + "6,vidD,0,0.0,1.0,1,1,0,1,3\n",
     )
-    folds = {part: [v for v, p in videos.items() if p == part] + ["other" + part]
-             for part in ("train", "valid", "test")}  # fmt: skip
+    folds = {
+        part: [v for v, p in videos.items() if p == part] + [f"other {part}"]
+        for part in ("train", "valid", "test")
+    }
     make_text(
         folder / "cmu_mosei_std_folds.py",
         "\n".join(f"standard_{p}_fold={v!r}" for p, v in folds.items())
@@ -304,9 +306,7 @@ def m3ed(folder):
                 "humamaoba": {
                     "humamaoba_1": {
                         "SpeakerInfo": speakers,
-                        "Dialog": {
-                            "humamaoba_1_1": entry("B", "Disgust", "c")
-                        },
+                        "Dialog": {"humamaoba_1_1": entry("B", "Disgust", "c")},
                     }
                 },
             },
@@ -325,9 +325,7 @@ def m3ed(folder):
 
 def resd(folder):
     make_wav(folder / "train/anger_disgust_19/19_anger_disgust_a_010.wav")
-    make_wav(
-        folder / "train/01_fear_sad/01_fear_sadness_s_020.wav", rate=44100
-    )
+    make_wav(folder / "train/01_fear_sad/01_fear_sadness_s_020.wav", rate=44100)
     make_wav(folder / "test/x/04_fear_enthusiasm f_030.wav")
     make_text(
         folder / "train.csv",

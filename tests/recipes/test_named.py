@@ -38,9 +38,7 @@ CLASSES = {
     "ShEMO": "anger fear happiness neutral sadness surprise".split(),
     "URDU": "angry happy neutral sad".split(),
     "AESDD": "anger disgust fear happiness sadness".split(),
-    "RESD": (
-        "anger disgust enthusiasm fear happiness neutral sadness"
-    ).split(),
+    "RESD": ("anger disgust enthusiasm fear happiness neutral sadness").split(),
     "CREMA-D": SEVEN[:6],
 }
 EXPECTED = {
@@ -322,9 +320,7 @@ def test_bad_audio_is_counted_by_reason(tmp_path):
 
 
 def test_crema_d_table_and_known_bad(tmp_path):
-    make_wavs(
-        tmp_path / "c/AudioWAV", ["1001_DFA_ANG_XX", "1076_MTI_SAD_XX"]
-    )
+    make_wavs(tmp_path / "c/AudioWAV", ["1001_DFA_ANG_XX", "1076_MTI_SAD_XX"])
     make_text(
         tmp_path / "c/VideoDemographics.csv",
         '"ActorID","Age","Sex"\n1001,51,"Male"\n1076,25,"Female"\n',
@@ -345,9 +341,7 @@ def test_shemo_text_only_where_names_agree(tmp_path):
         {"id": "F01A01", "transcript": "another name"},
     ]
     make_text(tmp_path / "c/shemo.json", json.dumps(entries))
-    utterances, _ = prepared(
-        recipe("ShEMO"), tmp_path / "c", tmp_path / "out"
-    )
+    utterances, _ = prepared(recipe("ShEMO"), tmp_path / "c", tmp_path / "out")
     assert utterances["F21N37"].text == ODD_TEXT
     assert utterances["F01A001"].text is None
 

@@ -21,9 +21,12 @@ def labels(seed, size=60, n_classes=4):
 
 
 def naive(reference, predicted):
+    pairs = list(zip(reference, predicted, strict=True))
     recalls, f1s, weights = [], [], []
     for c in sorted(set(reference)):
-        hits = sum(r == p == c for r, p in zip(reference, predicted))
+        hits = sum(
+            r == p == c for r, p in zip(reference, predicted, strict=True)
+        )
         support = sum(r == c for r in reference)
         chosen = sum(p == c for p in predicted)
         recalls.append(hits / support)
@@ -31,11 +34,11 @@ def naive(reference, predicted):
         total = precision + recalls[-1]
         f1s.append(2 * precision * recalls[-1] / total if total else 0.0)
         weights.append(support / len(reference))
-    correct = sum(r == p for r, p in zip(reference, predicted))
+    correct = sum(r == p for r, p in pairs)
     return {
         "wa": 100 * correct / len(reference),
         "ua": 100 * sum(recalls) / len(recalls),
-        "wf1": 100 * sum(f * w for f, w in zip(f1s, weights)),
+        "wf1": 100 * sum(f * w for f, w in zip(f1s, weights, strict=True)),
         "macro_f1": 100 * sum(f1s) / len(f1s),
     }
 
@@ -98,7 +101,7 @@ def test_intervals_equal_explicit_resampling_of_speakers():
     for draw in times:
         chosen = [
             index
-            for speaker, count in zip(sorted(set(speakers)), draw)
+            for speaker, count in zip(sorted(set(speakers)), draw, strict=True)
             for _ in range(count)
             for index in np.flatnonzero(speakers == speaker)
         ]

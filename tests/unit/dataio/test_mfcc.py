@@ -29,9 +29,7 @@ def test_statistics_equal_a_direct_computation():
         frames = rows[-1].shape[1]
         # Regression over five frames: sum of n * x[t + n] over 10.
         rows.append(
-            sum(
-                n * padded[:, 2 + n : 2 + n + frames] for n in (-2, -1, 1, 2)
-            )
+            sum(n * padded[:, 2 + n : 2 + n + frames] for n in (-2, -1, 1, 2))
             / 10
         )
     rows = torch.cat(rows).double()
@@ -51,9 +49,7 @@ def test_statistics_equal_a_direct_computation():
             quantile(0.9),
         ]
     )
-    torch.testing.assert_close(
-        found.double(), expected, rtol=1e-3, atol=2e-3
-    )
+    torch.testing.assert_close(found.double(), expected, rtol=1e-3, atol=2e-3)
 
 
 def test_short_and_silent_audio_is_finite():

@@ -32,7 +32,7 @@ def test_padded_equals_packed_and_alone(make):
     head = make(input_dim=6, n_classes=3)
     counts = torch.tensor([4, 9])
     padded = torch.randn(2, 9, 6)
-    pieces = [row[:n] for row, n in zip(padded, counts)]
+    pieces = [row[:n] for row, n in zip(padded, counts, strict=True)]
     alone = torch.cat([head(piece[None]) for piece in pieces])
     torch.testing.assert_close(head(padded, counts), alone)
     torch.testing.assert_close(head.packed(torch.cat(pieces), counts), alone)

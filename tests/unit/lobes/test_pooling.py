@@ -16,7 +16,7 @@ def utterances():
 def test_padded_equals_loop_whatever_the_padding_holds():
     pieces = utterances()
     padded = torch.full((3, 9, 6), float("nan"))
-    for row, piece in zip(padded, pieces):
+    for row, piece in zip(padded, pieces, strict=True):
         row[: len(piece)] = piece
     expected = torch.stack([piece.mean(0) for piece in pieces])
     torch.testing.assert_close(masked_mean(padded, COUNTS), expected)
