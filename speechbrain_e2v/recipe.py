@@ -5,8 +5,10 @@ corpus, compute the features once, train and test every fold, write
 ``results.json``.
 """
 
+import contextlib
 import json
 import logging
+import os
 import shlex
 import sys
 import time
@@ -114,20 +116,19 @@ def downstream(corpus, argv=None):
     indices = dict(
         zip([u.id for u in utterances], labels.encode(utterances), strict=True)
     )
-    # SpeechBrain announces every Brain; here there is one per fold.
-    logging.getLogger("speechbrain.core").setLevel(logging.WARNING)
-    runs = run_folds(
-        hparams["classifier"],
-        store,
-        indices,
-        folds,
-        corpus.classes,
-        hparams["seeds"],
-        output_folder,
-        upstream.description,
-        experiment.run_opts,
-        progress=not experiment.run_opts.noprogressbar,
-    )
+    with _without_announcements():
+        runs = run_folds(
+            hparams["classifier"],
+            store,
+            indices,
+            folds,
+            corpus.classes,
+            hparams["seeds"],
+            output_folder,
+            upstream.description,
+            experiment.run_opts,
+            progress=not experiment.run_opts.noprogressbar,
+        )
     speakers = {u.id: u.spk for u in utterances}
     results = {
         "format": FORMAT,
@@ -177,6 +178,18 @@ def downstream(corpus, argv=None):
     return results
 
 
+@contextlib.contextmanager
+def _without_announcements():
+    """SpeechBrain announces every Brain; here there is one per fold."""
+    core = logging.getLogger("speechbrain.core")
+    level = core.level
+    core.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        core.setLevel(level)
+
+
 def _checked_upstream(experiment):
     """Everything that can be refused before the corpus is read."""
     hparams, run_opts = experiment.hparams, experiment.run_opts
@@ -197,6 +210,11 @@ def _checked_upstream(experiment):
         raise ValueError(
             f"seeds is {seeds!r}; give a list of different numbers: "
             "--seeds '[1, 2, 3]'"
+        )
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ValueError(
+            "a probe is trained by one process; start it with python, not "
+            "with torchrun"
         )
     if run_opts.test_only:
         raise ValueError(

@@ -110,6 +110,12 @@ def read_emotion2vec(tensors, ema, config, origin):
     sizes = encoder_sizes(shapes, origin)
     if config:
         sizes = agree_with_config(sizes, config, origin)
+    kernels, strides = len(sizes["conv_kernels"]), len(sizes["conv_strides"])
+    if kernels != strides:
+        raise ValueError(
+            f"{origin} lacks tensors of the convolutions: there are {kernels} "
+            f"of {strides} layers."
+        )
     with torch.device("meta"):
         model = Emotion2vecEncoder(**sizes)
     expected = published_parameters(model.state_dict(), sizes["prenet_depth"])
@@ -179,8 +185,8 @@ def _take(tensors, expected, module, notes, origin):
 def _take_head(head, width, origin):
     if not head:
         return None
-    classes = len(head["proj.bias"]) if "proj.bias" in head else "C"
-    expected = {"proj.weight": (classes, width), "proj.bias": (classes,)}
+    classes = tuple(next(iter(head.values())).shape[:1])
+    expected = {"proj.weight": (*classes, width), "proj.bias": classes}
     found = {name: value.shape for name, value in head.items()}
     demand_match(expected, found, f"the head of {origin}")
     return tuple(finite_floats(head[name], name, origin) for name in _HEAD)

@@ -18,7 +18,8 @@ from huggingface_hub.errors import (
 from speechbrain_e2v.checkpoints.cards import known_checkpoint
 
 _HUB_ID = re.compile(r"(?:hf://)?([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
-_PATTERNS = ["*.pt", "*.bin", "*.safetensors", "*.yaml", "*.json", "*.txt"]
+_PATTERNS = ["*.pt", "*.bin", "*.safetensors", "*.ckpt"]
+_PATTERNS += ["*.yaml", "*.json", "*.txt"]
 
 
 class SourceNotFound(FileNotFoundError):

@@ -95,12 +95,18 @@ def _opened_zip(file, path):
 
 def _read_zip(archive, path, size):
     entries = {}
+    if any(name.endswith("/constants.pkl") for name in archive.namelist()):
+        raise BrokenCheckpoint(
+            f"{path} is a TorchScript archive (a program): give the "
+            "checkpoint with the weights."
+        )
     for entry in archive.infolist():
         if entry.compress_type != zipfile.ZIP_STORED:
             raise BrokenCheckpoint(
                 f"{path}: {entry.filename} is compressed "
-                f"({entry.compress_size} to {entry.file_size} bytes). torch "
-                "never compresses, so this may be a bomb; it was not unpacked."
+                f"({entry.compress_size} to {entry.file_size} bytes). "
+                "torch.save never compresses, so this may be a bomb; it was "
+                "not unpacked."
             )
         if entry.filename in entries:
             raise BrokenCheckpoint(f"{path} holds {entry.filename} twice.")
@@ -117,11 +123,6 @@ def _read_zip(archive, path, size):
             f"{len(roots)} data.pkl)."
         )
     root = roots[0]
-    if f"{root}constants.pkl" in entries:
-        raise BrokenCheckpoint(
-            f"{path} is a TorchScript archive (a program): give the "
-            "checkpoint with the weights."
-        )
     order = entries.get(f"{root}byteorder")
     if order is not None and archive.read(order) != b"little":
         raise BrokenCheckpoint(f"{path} was written on a big-endian machine.")

@@ -203,10 +203,18 @@ def make_folds(protocol, utterances, n_folds, seed):
         )
     if n_folds < 1:
         raise ValueError(f"n_folds is {n_folds}; it must be at least 1")
-    return [
+    folds = [
         Fold(name, *(tuple(part) for part in parts))
         for name, parts in PROTOCOLS[protocol](utterances, n_folds, seed)
     ]
+    for fold in folds:
+        if not (fold.train and fold.valid and fold.test):
+            sizes = [len(part) for part in (fold.train, fold.valid, fold.test)]
+            raise ValueError(
+                f"{protocol}, {fold.name}: {sizes} utterances train, validate "
+                "and test; none of them may be 0, use another protocol"
+            )
+    return folds
 
 
 def protocol_marks(folds, utterances):

@@ -10,9 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from speechbrain_e2v.lobes.local_attention import attend_locally
+from speechbrain_e2v.lobes.pieces import frame_pieces
+
 WHOLE_BIAS_ELEMENTS = 2**26
-"""Above this size the bias is made for a block of queries at a time."""
-QUERY_BLOCK = 128
+"""Above this size the bias is made for some queries and heads at a time."""
+BLOCK_BIAS_ELEMENTS = 2**24
+QUERY_BLOCK = 256
+# Three times the width: 9 and 288 MiB of it (base).
+FRAMES_ON_CPU = 1024
+FRAMES_ON_GPU = 2**15
 _PADDED_KEY = -3.0e4  # exp underflows to exactly 0 in fp32 and bf16
 _PADDED_DIMS = 8  # GPU kernels want head widths in multiples of eight
 
@@ -61,6 +68,8 @@ class AttentionBias:
         Extra tokens in front; their bias to and from everything is 0.
     key_mask : torch.Tensor, [B, N + T], bool, optional
         True where a key is real.
+    window : int, optional
+        Frames further away than this are not attended to.
 
     Example
     -------
@@ -69,11 +78,14 @@ class AttentionBias:
     [-0.0, -0.0, -0.5, -1.0]
     """
 
-    def __init__(self, weight, positions, num_tokens, key_mask=None):
+    def __init__(
+        self, weight, positions, num_tokens, key_mask=None, window=None
+    ):
         self.weight = weight
         self.positions = F.pad(positions.to(weight.dtype), (num_tokens, 0))
         self.num_tokens = num_tokens
         self.key_mask = key_mask
+        self.window = window
         self._whole = None
 
     def __len__(self):
@@ -93,11 +105,19 @@ class AttentionBias:
 
     def rows(self, start, stop):
         """Return the bias for queries start..stop, [1 or B, H, Q, N + T]."""
+        return self.of_heads(0, len(self.weight), self.distance(start, stop))
+
+    def of_heads(self, start, stop, distance):
+        """Scale a distance [1 or B, Q, K] to a bias of heads start..stop."""
+        return -self.weight[start:stop, None, None] * distance[:, None]
+
+    def distance(self, start, stop):
+        """Return |query - key| of queries start..stop, [1 or B, Q, N + T]."""
         query = self.positions[:, start:stop, None]
         distance = (query - self.positions[:, None, :]).abs()
         distance[:, : max(0, self.num_tokens - start)] = 0
         distance[:, :, : self.num_tokens] = 0
-        return -self.weight[:, None, None] * distance[:, None]
+        return distance
 
 
 class Alibi(nn.Module):
@@ -119,10 +139,10 @@ class Alibi(nn.Module):
         slopes = torch.tensor(alibi_slopes(num_heads))
         self.register_buffer("slopes", slopes, persistent=False)
 
-    def forward(self, positions, num_tokens, key_mask=None):
+    def forward(self, positions, num_tokens, key_mask=None, window=None):
         """Bind the bias to frame positions ([1 or B, T]) and real keys."""
         weight = self.slopes * self.scale.clamp(min=0)
-        return AttentionBias(weight, positions, num_tokens, key_mask)
+        return AttentionBias(weight, positions, num_tokens, key_mask, window)
 
 
 class SelfAttention(nn.Module):
@@ -161,12 +181,31 @@ class SelfAttention(nn.Module):
     def forward(self, x, bias):
         """Map [B, L, D] to [B, L, D]; `bias` is an AttentionBias."""
         batch, length, width = x.shape
-        qkv = self.qkv(x).view(batch, length, 3, self.num_heads, -1)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # [B, H, L, D / H] each
+        q, k, v = self._heads(x)  # [B, H, L, D / H] each
         p = self.attention_dropout if self.training else 0.0
         x = attend(q, k, v, bias, p)
         x = x.transpose(1, 2).reshape(batch, length, width)
         return self.dropout(self.proj(x))
+
+    def _heads(self, x):
+        batch, length, width = x.shape
+        pieces = frame_pieces(
+            batch, length, x.device, FRAMES_ON_CPU, FRAMES_ON_GPU
+        )
+        joined = None
+        for start, stop in pieces:
+            qkv = self.qkv(x[:, start:stop])
+            qkv = qkv.view(batch, stop - start, 3, self.num_heads, -1)
+            qkv = qkv.permute(2, 0, 3, 1, 4)
+            if len(pieces) == 1:
+                return qkv
+            if joined is None:
+                # Heads outside: blocks of queries read keys in one run.
+                joined = qkv.new_empty(
+                    3, batch, self.num_heads, length, qkv.shape[-1]
+                )
+            joined[:, :, :, start:stop] = qkv
+        return joined
 
 
 def attend(q, k, v, bias, dropout_p=0.0):
@@ -193,21 +232,39 @@ def attend(q, k, v, bias, dropout_p=0.0):
     scale = width**-0.5
     if bias.key_mask is not None:
         q, k, v = _mark_padded_keys(q, k, v, bias.key_mask, scale)
-    if bias.fits:
+    if bias.window is not None:
+        x = attend_locally(q, k, v, bias, scale, QUERY_BLOCK, dropout_p)
+    elif bias.fits:
         mask = bias.whole(q.dtype).expand(len(q), -1, -1, -1)
         x = F.scaled_dot_product_attention(
             q, k, v, mask, dropout_p, scale=scale
         )
-        return x[..., :width]
-    blocks = []
-    for start in range(0, len(bias), QUERY_BLOCK):
-        stop = min(start + QUERY_BLOCK, len(bias))
-        mask = bias.rows(start, stop).to(q.dtype).expand(len(q), -1, -1, -1)
-        block = F.scaled_dot_product_attention(
-            q[:, :, start:stop], k, v, mask, dropout_p, scale=scale
-        )
-        blocks.append(block[..., :width])
-    return torch.cat(blocks, dim=2)
+    else:
+        x = _attend_in_blocks(q, k, v, bias, scale, dropout_p)
+    return x[..., :width]
+
+
+def _attend_in_blocks(q, k, v, bias, scale, dropout_p):
+    batch, heads, length, width = q.shape
+    x = q.new_empty(batch, length, heads, width).transpose(1, 2)
+    # As many heads at once as keep their bias small.
+    of_one_head = len(bias.positions) * QUERY_BLOCK * length
+    at_once = max(1, BLOCK_BIAS_ELEMENTS // of_one_head)
+    for start in range(0, length, QUERY_BLOCK):
+        stop = min(start + QUERY_BLOCK, length)
+        distance = bias.distance(start, stop)
+        for first in range(0, heads, at_once):
+            last = min(first + at_once, heads)
+            mask = bias.of_heads(first, last, distance).to(q.dtype)
+            x[:, first:last, start:stop] = F.scaled_dot_product_attention(
+                q[:, first:last, start:stop],
+                k[:, first:last],
+                v[:, first:last],
+                mask.expand(batch, -1, -1, -1),
+                dropout_p,
+                scale=scale,
+            )
+    return x
 
 
 def _mark_padded_keys(q, k, v, key_mask, scale):

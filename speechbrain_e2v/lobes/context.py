@@ -71,7 +71,7 @@ class ContextEncoder(nn.Module):
         self.layerdrop = [prenet_layerdrop] * prenet_depth + [layerdrop] * depth
         self.apply(_initialise_linear)
 
-    def forward(self, features, num_frames=None):
+    def forward(self, features, num_frames=None, window=None):
         """Encode whole utterances, block by block.
 
         Arguments
@@ -80,6 +80,8 @@ class ContextEncoder(nn.Module):
             Projected local features.
         num_frames : torch.Tensor, [B], long, optional
             Real frames of each row; all of them by default.
+        window : int, optional
+            Frames that a frame attends to on each side, instead of all.
 
         Yields
         ------
@@ -90,11 +92,11 @@ class ContextEncoder(nn.Module):
         if num_frames is not None:
             real = frame_mask(num_frames, features.shape[1])
         zeroing = None if real is None else real.unsqueeze(2)
-        x = features + self.positional(features, zeroing)
-        positions = torch.arange(x.shape[1], device=x.device)[None]
-        yield from self.run_blocks(x, positions, real)
+        frames = torch.arange(features.shape[1], device=features.device)
+        features = features + self.positional(features, zeroing)
+        yield from self.run_blocks(features, frames[None], real, window)
 
-    def run_blocks(self, x, positions, real=None):
+    def run_blocks(self, x, positions, real=None, window=None):
         """Put the tokens in front and run the blocks.
 
         Arguments
@@ -105,6 +107,8 @@ class ContextEncoder(nn.Module):
             Time index of each frame, for ALiBi.
         real : torch.Tensor, [B, T], bool, optional
             False at padding.
+        window : int, optional
+            As for `forward`.
 
         Yields
         ------
@@ -115,7 +119,7 @@ class ContextEncoder(nn.Module):
         if real is not None:
             always = real.new_ones(len(x), self.num_extra_tokens)
             real = torch.cat([always, real], dim=1)
-        bias = self.alibi(positions, self.num_extra_tokens, real)
+        bias = self.alibi(positions, self.num_extra_tokens, real, window)
         x = self.prenet_dropout(self.norm(x))
         mlp = torch.zeros_like(x)
         for block, rate in zip(self.blocks, self.layerdrop, strict=True):

@@ -133,30 +133,46 @@ class Emotion2vecEncoder(nn.Module):
         ValueError
             When the batch is too short for one frame.
         """
-        features, num_frames = self._local(wav, lengths)
-        for state, _ in self.context(features, num_frames):
+        for state in self.states(wav, lengths):
             last = state
-        return self._frames(last, num_frames)
+        return last
 
     def hidden_states(self, wav, lengths=None):
         """Return the output of every block, [B, T, D] each, prenet first."""
-        features, num_frames = self._local(wav, lengths)
-        return [
-            self._frames(state, num_frames)
-            for state, _ in self.context(features, num_frames)
-        ]
+        return list(self.states(wav, lengths))
 
-    def _local(self, wav, lengths):
+    def states(self, wav, lengths=None, window=None):
+        """Yield the output of block after block, [B, T, D] each.
+
+        Who needs only some of them keeps only those in memory, and who stops
+        early saves the blocks behind.
+
+        Arguments
+        ---------
+        wav : torch.Tensor, [B, S]
+        lengths : torch.Tensor, [B], optional
+        window : int, optional
+            Approximate attention: each frame attends to this many frames on
+            each side and to the extra tokens. All frames by default.
+
+        Yields
+        ------
+        torch.Tensor, [B, T, D]
+        """
+        num_frames = None
+        if lengths is not None:
+            samples = relative_to_samples(lengths, wav.shape[1])
+            num_frames = self.num_frames(samples)
+        for state, _ in self.context(self._local(wav), num_frames, window):
+            yield self._frames(state, num_frames)
+
+    def _local(self, wav):
         if self.num_frames(wav.shape[1]) < 1:
             raise ValueError(
                 f"wav has {wav.shape[1]} samples, too few for one frame: "
                 "pad it with zeros to 400 samples (25 ms) or leave it out."
             )
-        num_frames = None
-        if lengths is not None:
-            samples = relative_to_samples(lengths, wav.shape[1])
-            num_frames = self.num_frames(samples)
-        return self.projection(self.frontend(wav)), num_frames
+        return self.projection(self.frontend(wav))
 
     def _frames(self, state, num_frames):
         frames = state[:, self.context.num_extra_tokens :]

@@ -5,11 +5,23 @@ transposes its activations (emotion2vec paper section 3.1 swaps the words
 "kernel" and "stride"; the values here are those of the released code).
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from speechbrain_e2v.lobes.lengths import CONV_KERNELS, CONV_STRIDES
+from speechbrain_e2v.lobes.lengths import (
+    CONV_KERNELS,
+    CONV_STRIDES,
+    frames_of,
+    receptive_field,
+)
+from speechbrain_e2v.lobes.pieces import by_pieces, frame_pieces
+
+# The first layer makes 64 times as many frames: 16 and 2,048 MiB of them.
+FRAMES_ON_CPU = 128
+FRAMES_ON_GPU = 2**14
 
 
 def normalise_waveform(wav, num_samples=None, eps=1e-5):
@@ -112,6 +124,7 @@ class ConvFeatureExtractor(nn.Module):
         self, channels=512, kernels=CONV_KERNELS, strides=CONV_STRIDES
     ):
         super().__init__()
+        self.kernels, self.strides = list(kernels), list(strides)
         widths = [1] + [channels] * len(kernels)
         self.layers = nn.ModuleList(
             ConvLayer(widths[i], widths[i + 1], kernel, stride)
@@ -121,7 +134,27 @@ class ConvFeatureExtractor(nn.Module):
         )
 
     def forward(self, wav):
-        """Map a normalised waveform [B, S] to frames [B, T, C]."""
+        """Map a normalised waveform [B, S] to frames [B, T, C].
+
+        Without gradients it is computed in blocks of time. Neighbouring
+        blocks share the samples that both see: nothing is approximated.
+        """
+        frames = frames_of(wav.shape[1], self.kernels, self.strides)
+        hop = math.prod(self.strides)
+        seen = receptive_field(self.kernels, self.strides)
+        pieces = frame_pieces(
+            len(wav), frames, wav.device, FRAMES_ON_CPU, FRAMES_ON_GPU
+        )
+        if len(pieces) == 1:
+            return self._convolve(wav)
+        return by_pieces(
+            lambda start, stop: self._convolve(
+                wav[:, hop * start : hop * (stop - 1) + seen]
+            ),
+            pieces,
+        )
+
+    def _convolve(self, wav):
         x = wav.unsqueeze(2)
         for layer in self.layers:
             x = layer(x)

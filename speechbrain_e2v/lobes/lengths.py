@@ -70,6 +70,32 @@ def frames_of(samples, kernels=CONV_KERNELS, strides=CONV_STRIDES):
     return max(frames, 0)
 
 
+def receptive_field(kernels=CONV_KERNELS, strides=CONV_STRIDES):
+    """Count the samples that one frame sees.
+
+    Arguments
+    ---------
+    kernels, strides : sequence of int
+        One entry a layer.
+
+    Returns
+    -------
+    int
+        Samples; a shorter waveform has no frame.
+
+    Example
+    -------
+    >>> receptive_field()
+    400
+    """
+    samples = 1
+    for kernel, stride in zip(
+        reversed(kernels), reversed(strides), strict=True
+    ):
+        samples = (samples - 1) * stride + kernel
+    return samples
+
+
 def frame_mask(num_frames, max_frames):
     """Mark the real frames of a padded batch.
 

@@ -3,6 +3,11 @@
 import torch.nn.functional as F
 from torch import nn
 
+from speechbrain_e2v.lobes.pieces import by_pieces, frame_pieces
+
+FRAMES_ON_CPU = 1024
+FRAMES_ON_GPU = 2**15
+
 
 class GroupedConvBlock(nn.Module):
     """Length-keeping grouped convolution, LayerNorm without affine, GELU.
@@ -40,8 +45,30 @@ class GroupedConvBlock(nn.Module):
         if real is not None:
             x = x * real
         frames = x.shape[1]
-        x = self.conv(x.transpose(1, 2))[..., :frames].transpose(1, 2)
-        return F.gelu(F.layer_norm(x, x.shape[-1:], eps=1e-5))
+        pieces = frame_pieces(
+            len(x), frames, x.device, FRAMES_ON_CPU, FRAMES_ON_GPU
+        )
+        if len(pieces) == 1:
+            x = self.conv(x.transpose(1, 2))[..., :frames].transpose(1, 2)
+            return _activate(x)
+        return by_pieces(
+            lambda start, stop: self._frames(x, start, stop), pieces
+        )
+
+    def _frames(self, x, start, stop):
+        """Output frames start..stop, from these and their neighbours."""
+        conv, frames = self.conv, x.shape[1]
+        (kernel,) = conv.kernel_size
+        first = start - kernel // 2
+        last = stop + kernel - 1 - kernel // 2
+        window = x[:, max(first, 0) : last].transpose(1, 2)
+        window = F.pad(window, (max(-first, 0), max(last - frames, 0)))
+        window = F.conv1d(window, conv.weight, conv.bias, groups=conv.groups)
+        return _activate(window.transpose(1, 2))
+
+
+def _activate(x):
+    return F.gelu(F.layer_norm(x, x.shape[-1:], eps=1e-5))
 
 
 class RelativePositionalConv(nn.Module):

@@ -4,6 +4,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from speechbrain_e2v.lobes.attention import SelfAttention
+from speechbrain_e2v.lobes.pieces import by_pieces, frame_pieces
+
+# The hidden layer is the widest of a block: 12 and 384 MiB of it (base).
+FRAMES_ON_CPU = 1024
+FRAMES_ON_GPU = 2**15
 
 
 class Block(nn.Module):
@@ -67,5 +72,13 @@ class Block(nn.Module):
             training target ("layer result" in the released code).
         """
         x = self.norm1(x + self.attention(x, bias))
-        mlp = self.fc2(self.activation_dropout(F.gelu(self.fc1(x))))
+        pieces = frame_pieces(
+            len(x), x.shape[1], x.device, FRAMES_ON_CPU, FRAMES_ON_GPU
+        )
+        mlp = by_pieces(
+            lambda start, stop: self._mlp(x[:, start:stop]), pieces
+        )
         return self.norm2(x + self.post_mlp_dropout(mlp)), mlp
+
+    def _mlp(self, x):
+        return self.fc2(self.activation_dropout(F.gelu(self.fc1(x))))

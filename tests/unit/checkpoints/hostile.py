@@ -35,8 +35,9 @@ def pickles(trace):
         )
         yield "builtins.eval", pickle.dumps(Calls(eval, program), protocol)
         yield "builtins.exec", pickle.dumps(Calls(exec, program), protocol)
-        yield f"{open.__module__}.open", pickle.dumps(
-            Calls(open, str(trace), "w"), protocol
+        yield (
+            f"{open.__module__}.open",
+            pickle.dumps(Calls(open, str(trace), "w"), protocol),
         )
     yield "builtins.getattr", pickle.dumps(Calls(getattr, "", "upper"))
     yield "builtins.__import__", pickle.dumps(Calls(__import__, "os"))
@@ -44,14 +45,17 @@ def pickles(trace):
     yield "torch.evil.Tensor", _global("torch.evil", "Tensor")
     yield "torch.hub.load", _global("torch.hub", "load")
     yield "torch.load", _global("torch", "load")
-    yield "torch.storage.UntypedStorage.from_file", _stack_global(
-        "torch.storage", "UntypedStorage.from_file"
+    yield (
+        "torch.storage.UntypedStorage.from_file",
+        _stack_global("torch.storage", "UntypedStorage.from_file"),
     )
-    yield "torch._utils._rebuild_tensor_v2.__globals__", _stack_global(
-        "torch._utils", "_rebuild_tensor_v2.__globals__"
+    yield (
+        "torch._utils._rebuild_tensor_v2.__globals__",
+        _stack_global("torch._utils", "_rebuild_tensor_v2.__globals__"),
     )
-    yield "argparse.Namespace.__init__.__globals__", _stack_global(
-        "argparse", "Namespace.__init__.__globals__"
+    yield (
+        "argparse.Namespace.__init__.__globals__",
+        _stack_global("argparse", "Namespace.__init__.__globals__"),
     )
     yield "os.system", b"(S'" + command.encode() + b"'\nios\nsystem\n."  # INST
     yield "EXT1", b"\x80\x02\x82\x01."

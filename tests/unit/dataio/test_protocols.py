@@ -83,3 +83,9 @@ def test_nonsense_is_refused():
         make_folds("random", corpus(), 10, 1)
     with pytest.raises(ValueError, match="n_folds is 0"):
         make_folds("random_kfold", corpus(), 0, 1)
+    rows = [Utterance(n, "x.wav", split=n) for n in ("train", "test")]
+    with pytest.raises(ValueError, match="valid"):
+        make_folds("official", rows, 1, 1)
+    rows = [Utterance(n, "x.wav", session=n) for n in "ab"]
+    with pytest.raises(ValueError, match=r"\[0, 1, 1\] utterances train"):
+        make_folds("leave_one_session_out", rows, 2, 1)

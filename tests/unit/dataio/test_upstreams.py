@@ -94,3 +94,18 @@ def test_what_is_not_there_is_named(encoder, tmp_path):
     for make in (trained_encoder, random_encoder):
         with pytest.raises(FileNotFoundError, match="not an encoder folder"):
             make(tmp_path / "nothing")
+
+
+def test_mean_of_several_layers(encoder):
+    waveforms = [torch.randn(3000), torch.randn(1700)]
+    single = [FrozenEncoder(encoder, i).extract(waveforms) for i in (1, 2)]
+    both = FrozenEncoder(encoder, [-1, 1])
+    for found, one, two in zip(both.extract(waveforms), *single, strict=True):
+        torch.testing.assert_close(found, (one + two) / 2)
+    assert both.description["layer"] == [1, 2]
+    assert both.digest == FrozenEncoder(encoder, [1, 2]).digest
+    assert both.digest != FrozenEncoder(encoder, [0, 2]).digest
+    assert FrozenEncoder(encoder, [2]).digest == FrozenEncoder(encoder).digest
+    for layer in ([], [0, 3]):
+        with pytest.raises(ValueError, match="the encoder has 3"):
+            FrozenEncoder(encoder, layer)

@@ -1,0 +1,12 @@
+#!/usr/bin/env python3
+"""Emotions of AESDD from frozen features, all folds at once.
+
+> python train.py hparams/linear.yaml --data_folder DIR --encoder FOLDER
+"""
+
+from aesdd_prepare import CORPUS
+
+from speechbrain_e2v.recipe import downstream
+
+if __name__ == "__main__":
+    downstream(CORPUS)

@@ -1,0 +1,12 @@
+#!/usr/bin/env python3
+"""Classes of your own corpus from frozen features, all folds at once.
+
+> python train.py hparams/linear.yaml --data_folder DIR --encoder FOLDER
+"""
+
+from custom_prepare import CORPUS
+
+from speechbrain_e2v.recipe import downstream
+
+if __name__ == "__main__":
+    downstream(CORPUS)

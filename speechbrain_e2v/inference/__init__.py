@@ -1,0 +1,1 @@
+"""Using trained models: features, labels, labels over time."""

@@ -1,0 +1,314 @@
+"""From the output folder of a probe recipe to a classifier.
+
+A run has one head per fold and seed. One of them is taken: the best on its
+validation utterances, or the one that was asked for. Its temperature is
+fitted on those validation utterances, read again from the corpus, which also
+shows that the classifier reproduces the run's validation accuracy.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import yaml
+from safetensors.torch import load_file
+from torch.nn.functional import pad
+from torch.nn.utils.rnn import pad_sequence
+from tqdm import tqdm
+
+from speechbrain_e2v.checkpoints.encoder_folder import (
+    check_state,
+    weights_digest,
+)
+from speechbrain_e2v.checkpoints.pretrained import load_pretrained
+from speechbrain_e2v.dataio.audio import read_audio
+from speechbrain_e2v.dataio.labels import LabelSet
+from speechbrain_e2v.dataio.manifest import read_manifest
+from speechbrain_e2v.dataio.protocols import make_folds
+from speechbrain_e2v.inference.calibration import calibrate
+from speechbrain_e2v.inference.trained import (
+    TrainedClassifier,
+    corpus_labels,
+    in_batches,
+)
+from speechbrain_e2v.lobes import heads
+from speechbrain_e2v.lobes.embedding import (
+    EmbeddingClassifier,
+    UtteranceEmbedding,
+)
+from speechbrain_e2v.lobes.lengths import MIN_SAMPLES
+from speechbrain_e2v.metrics import weighted_accuracy
+
+_EXPORTABLE = {"FrameMLPHead": heads.FrameMLPHead, "LinearHead": heads.LinearHead}
+_FACTS = (
+    "corpus", "classes", "protocol", "seeds", "pooled", "interval95",
+    "fold_spread", "confusion", "n_predictions", "counts", "classifier",
+    "feature_layer", "upstream_digest", "commit", "versions",
+)  # fmt: skip
+_BATCH_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One trained head of a run.
+
+    Arguments
+    ---------
+    folder : Path
+        ``folds/<number>/seed<seed>``.
+    number, seed : int
+    result : dict
+        Content of ``result.json``.
+    reason : str
+        Why this one.
+    """
+
+    folder: Path
+    number: int
+    seed: int
+    result: dict
+    reason: str
+
+
+def read_run(run):
+    """Read ``results.json`` and refuse runs that cannot be exported.
+
+    Arguments
+    ---------
+    run : str or Path
+
+    Returns
+    -------
+    dict
+    """
+    path = Path(run) / "results.json"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{run} is no finished run: there is no {path.name} in it."
+        )
+    results = json.loads(path.read_text("utf-8"))
+    kind = results.get("upstream", {}).get("kind")
+    if kind != "trained encoder":
+        raise ValueError(
+            f"{run} used {kind or 'no frozen features'}; only runs on the "
+            "features of a trained encoder can be exported."
+        )
+    return results
+
+
+def choose(run, fold=None, seed=None):
+    """Choose a trained head of a run.
+
+    Arguments
+    ---------
+    run : str or Path
+        Output folder of a recipe.
+    fold : str, int or None
+        Number of a fold, from 0, or its name; None: all compete.
+    seed : int or None
+        None: all compete.
+
+    Returns
+    -------
+    Choice
+        Best validation WA; of equals the lower loss, then the first fold.
+
+    Raises
+    ------
+    ValueError
+        When no head fits; says which there are.
+    """
+    candidates, known = [], []
+    for path in sorted(Path(run).glob("folds/*/seed*/result.json")):
+        number = int(path.parts[-3])
+        found_seed = int(path.parts[-2].removeprefix("seed"))
+        result = json.loads(path.read_text("utf-8"))
+        known.append(f"{number} ({result['fold']!r}, seed {found_seed})")
+        named = fold is None or str(fold) in (
+            str(number), f"{number:02d}", result["fold"]
+        )  # fmt: skip
+        if named and seed in (None, found_seed):
+            candidates.append((path.parent, number, found_seed, result))
+    if not candidates:
+        raise ValueError(
+            f"{run} has no fold {fold!r} with seed {seed!r}; there are: "
+            + (", ".join(known) or "none, train first")
+        )
+
+    def quality(candidate):
+        selection = candidate[3]["selection"]
+        loss = selection.get("valid_loss", 0.0)
+        return -selection["valid_wa"], loss, candidate[1], candidate[2]
+
+    best = min(candidates, key=quality)
+    reason = (
+        "best validation WA of " + f"{len(candidates)} heads"
+        if len(candidates) > 1
+        else "the only one that was asked for"
+    )
+    return Choice(*best, reason)
+
+
+def classifier_from_run(
+    run, encoder=None, fold=None, seed=None, calibrated=True, progress=True
+):
+    """Join a run's encoder and one of its heads.
+
+    Arguments
+    ---------
+    run : str or Path
+    encoder : str, Path or None
+        Where the run's encoder is now; None: where the run says.
+    fold, seed
+        As for `choose`.
+    calibrated : bool
+        Fit a temperature on the validation utterances of the fold.
+    progress : bool
+
+    Returns
+    -------
+    TrainedClassifier
+
+    Raises
+    ------
+    FileNotFoundError
+    ValueError
+        When encoder, head and results do not belong together.
+    """
+    results = read_run(run)
+    choice = choose(run, fold, seed)
+    encoder, card = load_pretrained(encoder or _encoder_path(run))
+    digest = weights_digest(encoder)
+    expected = results["upstream"]["weights_sha256"]
+    if digest != expected:
+        raise ValueError(
+            f"the run used an encoder with weights sha256 {expected[:16]}..., "
+            f"but this one has {digest[:16]}...: give the right one with "
+            "--encoder."
+        )
+    layer = results["feature_layer"]
+    embedding, classifier = _modules(encoder, layer, choice.folder)
+    about = {
+        "kind": "probe on a frozen encoder",
+        "fold": {
+            "number": choice.number,
+            "name": choice.result["fold"],
+            "seed": choice.seed,
+            "chosen": choice.reason,
+            "n_train": choice.result["n_train"],
+            "n_valid": choice.result["n_valid"],
+            "n_test": choice.result["n_test"],
+            "selection": choice.result["selection"],
+            "test_scores": choice.result["scores"],
+        },
+        "results": {key: results[key] for key in _FACTS if key in results},
+        "encoder_card": _public(card),
+        "calibration": None,
+    }
+    trained = TrainedClassifier(
+        embedding, classifier, corpus_labels(results["classes"]), about
+    )
+    if calibrated:
+        about["calibration"] = _calibration(
+            trained, run, results, choice, progress
+        )
+        classifier.temperature = about["calibration"]["temperature"]
+    return trained
+
+
+def _encoder_path(run):
+    path = Path(run) / "hyperparams.yaml"
+    node = yaml.compose(path.read_text("utf-8"))  # builds nothing
+    for key, value in node.value:
+        if key.value == "encoder" and isinstance(value, yaml.ScalarNode):
+            return value.value
+    raise ValueError(
+        f"{path} does not name the encoder: give it with --encoder."
+    )
+
+
+def _modules(encoder, layer, folder):
+    about = json.loads((folder / "probe.json").read_text("utf-8"))
+    if about["head"] not in _EXPORTABLE:
+        raise ValueError(
+            f"{folder} has a {about['head']}; only "
+            f"{' and '.join(_EXPORTABLE)} can be exported."
+        )
+    head = _EXPORTABLE[about["head"]](**about["arguments"])
+    state = load_file(folder / "probe.safetensors")
+    check_state(head, state, folder / "probe.safetensors")
+    head.load_state_dict(state)
+    if isinstance(head, heads.LinearHead):
+        embedding = UtteranceEmbedding(encoder, layer)
+    else:
+        hidden = head.frame_layer.out_features
+        embedding = UtteranceEmbedding(encoder, layer, hidden)
+        embedding.frame_layer = head.frame_layer
+    output = head.output_layer
+    classifier = EmbeddingClassifier(output.in_features, output.out_features)
+    classifier.output_layer = output
+    return embedding, classifier
+
+
+def _calibration(trained, run, results, choice, progress):
+    manifest = Path(run) / "manifest" / "all.json"
+    labels = LabelSet(tuple(results["classes"]))
+    utterances = labels.apply(read_manifest(manifest))
+    protocol = results["protocol"]
+    folds = make_folds(
+        protocol["name"], utterances, protocol["n_folds"],
+        protocol["split_seed"],
+    )  # fmt: skip
+    fold = folds[choice.number]
+    if list(fold.test) != choice.result["test"]:
+        raise ValueError(
+            f"{manifest} no longer gives the folds of this run: restore it, "
+            "or export with --no_calibration."
+        )
+    rows = {utterance.id: utterance for utterance in utterances}
+    valid = [rows[name] for name in fold.valid]
+    reference = labels.encode(valid)
+    found = _posteriors_of(trained, valid, progress)
+    wa = weighted_accuracy(reference, found.argmax(dim=1).tolist())
+    recorded = choice.result["selection"]["valid_wa"]
+    if abs(wa - recorded) > 1.0 + 100.0 / len(valid):
+        raise ValueError(
+            f"validation WA is {wa:.2f} % with the exported classifier, but "
+            f"the run recorded {recorded:.2f} %: the audio or the package "
+            "has changed since. Train again, or use --no_calibration."
+        )
+    return {
+        **calibrate(found, reference),
+        "data": f"validation utterances of fold {choice.number}",
+        "valid_wa": {"recorded": recorded, "exported": wa},
+    }
+
+
+def _posteriors_of(trained, utterances, progress):
+    sizes = [round(u.duration * 16000) for u in utterances]
+    found = [None] * len(utterances)
+    with tqdm(
+        total=len(utterances), desc="calibration", unit="utt",
+        disable=not progress,
+    ) as bar:  # fmt: skip
+        for batch in in_batches(sizes, _BATCH_SECONDS):
+            waveforms = []
+            for index in batch:
+                u = utterances[index]
+                wav = read_audio(u.wav, u.start, u.stop)
+                # As in training: filled up to one frame.
+                wav = pad(wav, (0, max(0, MIN_SAMPLES - len(wav))))
+                waveforms.append(wav)
+            samples = torch.tensor([len(wav) for wav in waveforms])
+            padded = pad_sequence(waveforms, batch_first=True)
+            rows, _ = trained.log_posteriors(padded, samples)
+            for index, row in zip(batch, rows.cpu(), strict=True):
+                found[index] = row
+            bar.update(len(batch))
+    return torch.stack(found)
+
+
+def _public(card):
+    """Leave out what only the machine that trained it can use."""
+    return {key: card[key] for key in card if key != "overrides"}

@@ -1,0 +1,124 @@
+"""A timeline as JSON, CSV, RTTM, SRT and Praat TextGrid."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+from speechbrain_e2v.dataio.atomic import replace_text
+from speechbrain_e2v.inference.timeline_plot import plot_timeline
+
+
+def write_timeline(timeline, path):
+    """Write one file; the suffix says which kind.
+
+    Arguments
+    ---------
+    timeline : Timeline
+    path : str or Path
+        ``.png``, ``.json``, ``.csv``, ``.rttm``, ``.srt`` or ``.TextGrid``.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ValueError
+        For another suffix.
+    """
+    path = Path(path)
+    if path.suffix not in KINDS:
+        raise ValueError(
+            f"{path}: there is no such format; use {', '.join(KINDS)}, or a "
+            "folder for all of them."
+        )
+    if path.suffix == ".png":
+        return plot_timeline(timeline, path)
+    return replace_text(path, _TEXTS[path.suffix](timeline))
+
+
+def json_text(timeline):
+    """Segments, and loudness and posteriors of every cell."""
+    return json.dumps(timeline.description(), indent=1, allow_nan=False) + "\n"
+
+
+def csv_text(timeline):
+    """One row a segment: start, end, label, confidence."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["start", "end", "label", "confidence"])
+    for s in timeline.segments:
+        confidence = "" if s.silent else f"{s.confidence:.4f}"
+        writer.writerow([f"{s.start:.3f}", f"{s.end:.3f}", s.label, confidence])
+    return text.getvalue()
+
+
+def rttm_text(timeline):
+    """NIST's rich transcription format, silence left out."""
+    # Fields are separated by blanks, so names must have none.
+    name = "_".join(Path(timeline.source).stem.split())
+    return "".join(
+        f"SPEAKER {name} 1 {s.start:.3f} {s.end - s.start:.3f} <NA> <NA> "
+        f"{'_'.join(s.label.split())} {s.confidence:.4f} <NA>\n"
+        for s in timeline.segments
+        if not s.silent
+    )
+
+
+def srt_text(timeline):
+    """Subtitles, silence left out."""
+    spoken = [s for s in timeline.segments if not s.silent]
+    return "\n".join(
+        f"{number}\n{_clock(s.start)} --> {_clock(s.end)}\n"
+        f"{s.label} ({100 * s.confidence:.0f} %)\n"
+        for number, s in enumerate(spoken, 1)
+    )
+
+
+def textgrid_text(timeline):
+    """Praat's text format: one interval tier with every segment."""
+    lines = [
+        'File type = "ooTextFile"',
+        'Object class = "TextGrid"',
+        "",
+        "xmin = 0",
+        f"xmax = {timeline.seconds:.6f}",
+        "tiers? <exists>",
+        "size = 1",
+        "item []:",
+        "    item [1]:",
+        '        class = "IntervalTier"',
+        '        name = "emotion"',
+        "        xmin = 0",
+        f"        xmax = {timeline.seconds:.6f}",
+        f"        intervals: size = {len(timeline.segments)}",
+    ]
+    for number, s in enumerate(timeline.segments, 1):
+        quoted = s.label.replace('"', '""')
+        lines += [
+            f"        intervals [{number}]:",
+            f"            xmin = {s.start:.6f}",
+            f"            xmax = {s.end:.6f}",
+            f'            text = "{quoted}"',
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _clock(seconds):
+    milliseconds = round(1000 * seconds)
+    hours, rest = divmod(milliseconds, 3_600_000)
+    minutes, rest = divmod(rest, 60_000)
+    seconds, milliseconds = divmod(rest, 1000)
+    return f"{hours:02d}:{minutes:02d}:{seconds:02d},{milliseconds:03d}"
+
+
+_TEXTS = {
+    ".json": json_text,
+    ".csv": csv_text,
+    ".rttm": rttm_text,
+    ".srt": srt_text,
+    ".TextGrid": textgrid_text,
+}
+KINDS = (".png", *_TEXTS)
+"""Suffixes that `write_timeline` knows."""

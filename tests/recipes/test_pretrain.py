@@ -1,0 +1,286 @@
+"""Pre-training through its command line, in this process."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from speechbrain_e2v.brains.health import CollapseError
+from speechbrain_e2v.checkpoints.encoder_folder import (
+    load_encoder,
+    read_card,
+    weights_digest,
+)
+from speechbrain_e2v.cli import main as e2v
+from speechbrain_e2v.dataio.pretraining import PretrainingDataset
+from speechbrain_e2v.pretrain import pretrain
+
+YAML = Path(__file__).resolve().parents[2] / "hparams/pretrain_tiny.yaml"
+SMALL = {
+    "embed_dim": 48,
+    "depth": 1,
+    "prenet_depth": 1,
+    "top_k_layers": 1,
+    "conv_channels": 16,
+    "decoder_channels": 16,
+    "clones": 2,
+    "batch_seconds": 6,
+    "max_seconds": 1.5,
+    "updates": 4,
+    "warmup_updates": 1,
+    "log_interval": 1,
+    "device": "cpu",
+}
+
+
+@pytest.fixture(scope="module")
+def corpus(generated_corpus, tmp_path_factory):
+    """A copy of a few files, and its manifest."""
+    folder = tmp_path_factory.mktemp("speech")
+    for path in sorted(generated_corpus.glob("wav/*.wav"))[:16]:
+        shutil.copy(path, folder)
+    return folder
+
+
+def manifest(folder, output):
+    assert e2v(["manifest", str(folder), "-o", str(output)]) == 0
+    return output
+
+
+def train(output, manifests, **changes):
+    argv = [str(YAML), f"--manifests={[str(m) for m in manifests]}"]
+    argv += [f"--output_folder={output}", "--noprogressbar"]
+    argv += [f"--{k}={v}" for k, v in {**SMALL, **changes}.items()]
+    return pretrain(argv)
+
+
+def health(output):
+    lines = (output / "health.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"pad_batches": True},
+        {"precision": "bf16"},
+        {"grad_accumulation_factor": 2, "utterance_loss": "global"},
+        {"num_extra_tokens": 0, "utterance_loss_weight": 0.0}
+        | {"utterance_loss": "global"},
+        {"utterance_target": "standard", "utterance_loss": "token"},
+        {"utterance_loss_reduction": "sum", "max_grad_norm": 1.0},
+    ],
+    ids=lambda changes: "-".join(changes) or "default",
+)
+def test_trains(corpus, tmp_path, changes):
+    listing = manifest(corpus, tmp_path / "speech.json")
+    folder = train(tmp_path / "run", [listing], **changes)
+    lines = health(tmp_path / "run")
+    assert [line["update"] for line in lines] == [1, 2, 3, 4]
+    assert all(np.isfinite(line["loss"]) for line in lines)
+    assert all(line["skipped_updates"] == 0 for line in lines)
+    spread = lines[-1]["spread_utterance_target"]
+    standard = changes.get("utterance_target") == "standard"
+    assert (spread > 1e-3) if standard else (spread < 1e-6)
+    assert (tmp_path / "run/health.png").stat().st_size > 10_000
+    card = read_card(folder)
+    assert card["updates"] == 4
+    assert set(card["pretraining"]) == {corpus.name}
+    frames = load_encoder(folder)(torch.randn(1, 8000))
+    assert torch.isfinite(frames).all()
+
+
+def test_learns(corpus, tmp_path):
+    """Sixty updates on one minute of voices halve the frame loss."""
+    listing = manifest(corpus, tmp_path / "speech.json")
+    train(
+        tmp_path / "run",
+        [listing],
+        updates=60,
+        warmup_updates=5,
+        lr=0.002,
+        log_interval=5,
+    )
+    losses = [line["loss_frame"] for line in health(tmp_path / "run")]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_initialise_from_encoder_and_from_run(corpus, tmp_path):
+    listing = manifest(corpus, tmp_path / "speech.json")
+    first = train(tmp_path / "first", [listing])
+    # At a learning rate of zero nothing moves: what comes out went in.
+    for name, source in (("a", first), ("b", tmp_path / "first")):
+        again = train(
+            tmp_path / name,
+            [listing],
+            lr=0.0,
+            seed=5,
+            initialise_from=source,
+        )
+        assert weights_digest(load_encoder(again)) == weights_digest(
+            load_encoder(first)
+        )
+        assert read_card(again)["initialised_from"] == str(source)
+    a, b = health(tmp_path / "a")[0], health(tmp_path / "b")[0]
+    assert a["teacher_distance"] == 0  # a copy of the student
+    assert b["teacher_distance"] > 0  # the run's own teacher
+
+
+@pytest.mark.parametrize(
+    "source, message",
+    [
+        ("nowhere", "no folder nowhere"),
+        ("empty", "neither encoder.yaml nor a checkpoint"),
+    ],
+)
+def test_wrong_start_is_named(corpus, tmp_path, source, message, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    listing = manifest(corpus, tmp_path / "speech.json")
+    with pytest.raises(SystemExit, match=message):
+        train(tmp_path / "run", [listing], initialise_from=source)
+
+
+def break_files(monkeypatch, broken):
+    """Let files go bad between the check and the training."""
+    read = PretrainingDataset.__getitem__
+
+    def reads(self, key):
+        if key[0] in broken:
+            Path(self.utterances[key[0]].wav).write_bytes(b"RIFF")
+        return read(self, key)
+
+    monkeypatch.setattr(PretrainingDataset, "__getitem__", reads)
+
+
+def test_a_file_gone_bad_is_skipped(corpus, tmp_path, monkeypatch):
+    copy = shutil.copytree(corpus, tmp_path / "copy")
+    listing = manifest(copy, tmp_path / "speech.json")
+    break_files(monkeypatch, {3})
+    train(
+        tmp_path / "run", [listing], updates=12, max_bad_share=0.2
+    )  # several epochs
+    lines = health(tmp_path / "run")
+    assert lines[-1]["update"] == 12
+    assert lines[-1]["skipped_files"] >= 1
+    assert "Skipped" in (tmp_path / "run/log.txt").read_text("utf-8")
+
+
+def test_too_many_bad_files_stop_the_run(corpus, tmp_path, monkeypatch):
+    copy = shutil.copytree(corpus, tmp_path / "copy")
+    listing = manifest(copy, tmp_path / "speech.json")
+    break_files(monkeypatch, set(range(8)))
+    with pytest.raises(RuntimeError, match="max_bad_share is 0.1"):
+        train(tmp_path / "run", [listing], updates=12, max_bad_share=0.1)
+
+
+def test_a_batch_of_bad_files_changes_nothing(corpus, tmp_path, monkeypatch):
+    copy = shutil.copytree(corpus, tmp_path / "copy")
+    listing = manifest(copy, tmp_path / "speech.json")
+    break_files(monkeypatch, set(range(16)))
+    folder = train(
+        tmp_path / "run",
+        [listing],
+        updates=2,
+        optimizer_step_limit=1,
+        max_bad_share=1.0,
+        nonfinite_patience=99,
+        number_of_epochs=1,
+    )
+    assert read_card(folder)["updates"] == 0
+    assert all(
+        torch.isfinite(p).all() for p in load_encoder(folder).parameters()
+    )
+
+
+def test_collapse_stops_the_run(corpus, tmp_path):
+    silent = tmp_path / "hum"
+    silent.mkdir()
+    time = np.arange(16000) / 16000
+    for i in range(12):
+        wav = 0.1 * np.sin(2 * np.pi * 100 * time)
+        soundfile.write(silent / f"{i}.wav", wav, 16000)
+    listing = manifest(silent, tmp_path / "speech.json")
+    yaml = tmp_path / "strict.yaml"
+    text = YAML.read_text("utf-8")
+    assert "after_updates: 200" in text
+    yaml.write_text(
+        text.replace("after_updates: 200", "after_updates: 1\n    rank_conv: 30"),
+        encoding="utf-8",
+    )
+    argv = [str(yaml), f"--manifests=['{listing}']", "--noprogressbar"]
+    argv += [f"--output_folder={tmp_path / 'run'}"]
+    argv += [f"--{k}={v}" for k, v in SMALL.items()]
+    with pytest.raises(CollapseError, match="rank_conv = .*below 30"):
+        pretrain(argv)
+    assert (tmp_path / "run/health.png").is_file()  # drawn all the same
+
+
+def bad_wav(folder, kind):
+    path = folder / f"{kind}.wav"
+    if kind == "empty":
+        soundfile.write(path, np.zeros(0), 16000)
+    elif kind == "unreadable":
+        path.write_bytes(b"this is no audio")
+    elif kind == "not_finite":
+        wav = np.full(16000, np.nan, dtype=np.float32)
+        soundfile.write(path, wav, 16000, subtype="FLOAT")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["empty", "unreadable", "not_finite"])
+def test_bad_audio_is_named_before_training(corpus, tmp_path, kind):
+    copy = shutil.copytree(corpus, tmp_path / "copy")
+    listing = manifest(copy, tmp_path / "speech.json")
+    first = sorted(copy.glob("*.wav"))[0]
+    shutil.move(bad_wav(copy, kind), first)
+    with pytest.raises(SystemExit, match=first.name):
+        train(tmp_path / "run", [listing])
+    assert not (tmp_path / "run").exists()
+
+
+def test_wrong_rate_is_named(corpus, tmp_path):
+    copy = shutil.copytree(corpus, tmp_path / "copy")
+    listing = manifest(copy, tmp_path / "speech.json")
+    first = sorted(copy.glob("*.wav"))[0]
+    soundfile.write(first, np.zeros(20000), 8000)
+    with pytest.raises(SystemExit, match=f"{first.name} has 8000 Hz"):
+        train(tmp_path / "run", [listing])
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"learning_rate": 1}, "unknown option --learning_rate"),
+        ({"min_seconds": 99}, "every utterance is shorter"),
+        ({"top_k_layers": 9}, "top_k_layers is 9"),
+        ({"max_grad_norm": -1}, "max_grad_norm is -1"),
+        ({"utterance_loss_reduction": "max"}, "utterance_loss_reduction"),
+        ({"grad_accumulation_factor": 50}, "one update needs 50"),
+        ({"batch_seconds": 1}, "more than the 16000 of a batch"),
+    ],
+)
+def test_wrong_settings_are_one_line(corpus, tmp_path, changes, message):
+    listing = manifest(corpus, tmp_path / "speech.json")
+    with pytest.raises(SystemExit, match=message):
+        train(tmp_path / "run", [listing], **changes)
+
+
+def test_missing_and_repeated_manifests_are_named(corpus, tmp_path):
+    with pytest.raises(SystemExit, match="nowhere.json"):
+        train(tmp_path / "run", [tmp_path / "nowhere.json"])
+    listing = manifest(corpus, tmp_path / "speech.json")
+    with pytest.raises(SystemExit, match="ids must differ"):
+        train(tmp_path / "run", [listing, listing])
+
+
+def test_help_shows_an_example(capsys):
+    with pytest.raises(SystemExit) as leaving:
+        pretrain(["--help"])
+    assert leaving.value.code == 0
+    assert "--manifests" in capsys.readouterr().out
