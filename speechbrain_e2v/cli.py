@@ -8,6 +8,11 @@ from speechbrain_e2v import __version__
 
 TOOLS = {
     "manifest": "list audio files for pre-training",
+    "convert": "published checkpoints to encoder folders and back",
+    "export": "write a classifier folder for SpeechBrain, or an ONNX file",
+    "classify": "recognise the emotion of files",
+    "timeline": "show emotion over time",
+    "push": "publish a classifier folder",
 }
 """Subcommand -> what it does; each is a module of speechbrain_e2v.tools with
 `add_arguments(parser)` and `run(arguments)`."""

@@ -67,6 +67,7 @@ KEYS = (
     "max_grad_norm",
     "precision",
     "skip_nonfinite_grads",
+    "frontend_lr_factor",
     "opt_class",
     "lr_schedule",
     "log_interval",

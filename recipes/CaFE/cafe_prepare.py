@@ -18,6 +18,7 @@ peur (fear), T is tristesse (sadness).
 
 import re
 
+from speechbrain_e2v.dataio.download import Download
 from speechbrain_e2v.dataio.folders import match_names
 from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
 from speechbrain_e2v.dataio.utterance import Utterance
@@ -77,6 +78,12 @@ CORPUS = Corpus(
     },
     paper_table1={"utts": 936, "speakers": 12, "hours": 1.2},
     parse=parse,
+    downloads=(
+        Download(
+            "https://zenodo.org/records/1478765/files/CaFE_48k.zip",
+            "CaFE_48k.zip",
+        ),
+    ),
 )
 
 if __name__ == "__main__":

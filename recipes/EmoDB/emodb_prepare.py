@@ -15,6 +15,7 @@ Traps: the letters are German. A is Angst (fear), not anger; F is Freude
 
 import re
 
+from speechbrain_e2v.dataio.download import Download
 from speechbrain_e2v.dataio.folders import match_names
 from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
 from speechbrain_e2v.dataio.utterance import Utterance
@@ -87,6 +88,11 @@ CORPUS = Corpus(
     },
     paper_table1={"utts": 535, "speakers": 10, "hours": 0.4},
     parse=parse_emodb,
+    downloads=(
+        Download(
+            "http://emodb.bilderbar.info/download/download.zip", "emodb.zip"
+        ),
+    ),
 )
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ folder belong to RAVDESS-Speech and are left out here, and counted.
 
 import re
 
+from speechbrain_e2v.dataio.download import Download
 from speechbrain_e2v.dataio.folders import drop_nested_copies, match_names
 from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
 from speechbrain_e2v.dataio.utterance import Utterance
@@ -80,6 +81,14 @@ CORPUS = Corpus(
     },
     paper_table1={"utts": 1012, "speakers": 23, "hours": 1.3},
     parse=parse,
+    downloads=(
+        Download(
+            "https://zenodo.org/records/1188976/files/"
+            "Audio_Song_Actors_01-24.zip",
+            "Audio_Song_Actors_01-24.zip",
+            md5="5411230427d67a21e18aa4d466e6d1b9",
+        ),
+    ),
 )
 
 if __name__ == "__main__":

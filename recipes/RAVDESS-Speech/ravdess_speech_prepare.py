@@ -18,6 +18,7 @@ belong to RAVDESS-Song and are left out here, and counted.
 
 import re
 
+from speechbrain_e2v.dataio.download import Download
 from speechbrain_e2v.dataio.folders import drop_nested_copies, match_names
 from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
 from speechbrain_e2v.dataio.utterance import Utterance
@@ -83,6 +84,14 @@ CORPUS = Corpus(
     },
     paper_table1={"utts": 1440, "speakers": 24, "hours": 1.5},
     parse=parse,
+    downloads=(
+        Download(
+            "https://zenodo.org/records/1188976/files/"
+            "Audio_Speech_Actors_01-24.zip",
+            "Audio_Speech_Actors_01-24.zip",
+            md5="bc696df654c87fed845eb13823edef8a",
+        ),
+    ),
 )
 
 if __name__ == "__main__":

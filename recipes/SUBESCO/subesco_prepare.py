@@ -17,6 +17,7 @@ which its id has not.
 
 import re
 
+from speechbrain_e2v.dataio.download import Download
 from speechbrain_e2v.dataio.folders import match_names
 from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
 from speechbrain_e2v.dataio.utterance import Utterance
@@ -74,6 +75,14 @@ CORPUS = Corpus(
     },
     paper_table1={"utts": 7000, "speakers": 20, "hours": 7.8},
     parse=parse,
+    downloads=(
+        Download(
+            "https://zenodo.org/records/4526477/files/SUBESCO.zip",
+            "SUBESCO.zip",
+            md5="13d702cf944bf54d70d66bffc036ed7a",
+            size=1_664_512_929,
+        ),
+    ),
 )
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ the names have 29.
 import re
 from pathlib import PurePosixPath
 
+from speechbrain_e2v.dataio.download import Download
 from speechbrain_e2v.dataio.folders import match_names
 from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
 from speechbrain_e2v.dataio.utterance import Utterance
@@ -68,6 +69,13 @@ CORPUS = Corpus(
     },
     paper_table1={"utts": 400, "speakers": 38, "hours": 0.3},
     parse=parse,
+    downloads=(
+        Download(
+            "https://github.com/siddiquelatif/URDU-Dataset/archive/"
+            "refs/heads/master.zip",
+            "URDU-Dataset.zip",
+        ),
+    ),
 )
 
 if __name__ == "__main__":

@@ -190,13 +190,15 @@ class E2VBrain(sb.Brain):
             optimizer.zero_grad(set_to_none=set_to_none)
         self._targets.reset()
 
+    def parameter_groups(self):
+        """Return the optimizer's groups; one may hold an `lr_factor`."""
+        return trainable_groups(self.modules, self.remove_vector_weight_decay)
+
     def init_optimizers(self):
         """Build the optimizer over parameters that require a gradient only."""
         if self.opt_class is None:
             return
-        self.optimizer = self.opt_class(
-            trainable_groups(self.modules, self.remove_vector_weight_decay)
-        )
+        self.optimizer = self.opt_class(self.parameter_groups())
         self.optimizers_dict = {"opt_class": self.optimizer}
         if self.checkpointer is not None:
             self.checkpointer.add_recoverable("optimizer", self.optimizer)

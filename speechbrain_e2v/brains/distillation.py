@@ -25,6 +25,7 @@ class DistillationBrain(E2VBrain):
     `draw_masks` (frames, seeds -> masks), `clones`, `noise_std`,
     `frame_loss_weight`, `utterance_loss`, `utterance_loss_weight`,
     `utterance_loss_reduction` ("mean": the paper; "sum": the released code),
+    `frontend_lr_factor`,
     `ema_schedule` (update -> decay), `log_interval` and `max_bad_share`.
 
     Arguments
@@ -60,6 +61,25 @@ class DistillationBrain(E2VBrain):
         super().on_fit_start()
         if self.monitor is not None:
             self.monitor.start(self.optimizer_step)
+
+    def parameter_groups(self):
+        """Give the waveform front end a learning rate of its own.
+
+        It feeds student and teacher alike and has no slow copy, so a fast one
+        drifts towards features that are easy to predict.
+        """
+        encoder = self.hparams.student.encoder
+        slow = set(encoder.frontend.parameters())
+        slow.update(encoder.projection.parameters())
+        factor = self.hparams.frontend_lr_factor
+        groups = []
+        for group in super().parameter_groups():
+            for inside, lr_factor in ((False, 1.0), (True, factor)):
+                chosen = [p for p in group["params"] if (p in slow) is inside]
+                groups.append(
+                    {**group, "params": chosen, "lr_factor": lr_factor}
+                )
+        return [group for group in groups if group["params"]]
 
     # ---- one micro-batch
 

@@ -58,7 +58,7 @@ class Update:
         number : int
             Of this update, counted from 1, for messages.
         learning_rate : float, optional
-            Set in all groups before the step.
+            Set in all groups before the step, times a group's `lr_factor`.
 
         Returns
         -------
@@ -87,7 +87,7 @@ class Update:
         made = math.isfinite(self.grad_norm) and not empty
         if made:
             for group in groups if learning_rate is not None else ():
-                group["lr"] = learning_rate
+                group["lr"] = learning_rate * group.get("lr_factor", 1.0)
             for optimizer in optimizers:
                 self.scaler.step(optimizer)
             self.skips.end_row()

@@ -196,10 +196,22 @@ def agree_with_config(sizes, config, origin):
 
 def _translate(part, names):
     return {
-        ours: part[theirs]
+        ours: _number(theirs, part[theirs])
         for theirs, ours in names.items()
         if part.get(theirs) is not None
     }
+
+
+def _number(name, value):
+    if isinstance(value, str):
+        # YAML 1.1 takes the published `norm_eps: 1e-05` for a text.
+        try:
+            return int(value) if value.isdecimal() else float(value)
+        except ValueError:
+            pass
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{name} is {value!r} in the config: not a number.")
+    return value
 
 
 def _indices(shapes, pattern):

@@ -176,9 +176,20 @@ def check_state(module, state, origin):
 
 
 def _readme(card):
-    lines = [f"| {key} | {value} |" for key, value in card.items()]
+    lines = [f"| {key} | {_cell(value)} |" for key, value in card.items()]
     return (
         "# emotion2vec encoder\n\nLoad it with "
         "`speechbrain_e2v.checkpoints.encoder_folder.load_encoder(folder)`.\n\n"
         "| | |\n|---|---|\n" + "\n".join(lines) + "\n"
+    )
+
+
+def _cell(value):
+    if isinstance(value, list):
+        return "<br>".join(map(str, value))
+    if not isinstance(value, dict):
+        return value
+    return ", ".join(
+        str(key) if item is None else f"{key}: {_cell(item)}"
+        for key, item in value.items()
     )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from speechbrain_e2v.dataio.download import Download
 from speechbrain_e2v.dataio.utterance import Utterance
 
 COUNTED = ("utts", "speakers", "hours", "per_class", "per_split")
@@ -41,6 +42,8 @@ class Corpus:
     read_labels : callable or None
         ``read_labels(data_folder)`` gives the classes in order, for a corpus
         that is the user's own.
+    downloads : tuple of Download
+        Zip files at an origin that allows unattended download.
 
     Example
     -------
@@ -60,6 +63,7 @@ class Corpus:
     label_files: tuple[str, ...] = ()
     label_sha256: Mapping[str, str] = field(default_factory=dict)
     read_labels: Callable[[Path], tuple[str, ...]] | None = None
+    downloads: tuple[Download, ...] = ()
 
     def __post_init__(self):
         strange = set(self.label_map.values()) - {None} - set(self.classes)

@@ -12,6 +12,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from speechbrain_e2v.dataio.archives import download_corpus
 from speechbrain_e2v.dataio.atomic import replace_text
 from speechbrain_e2v.dataio.audio import AudioError
 from speechbrain_e2v.dataio.corpus import Corpus, compare, count, table
@@ -234,11 +235,18 @@ def prepare_main(corpus, arguments=None):
         action="store_true",
         help="print differences from the expected counts, do not fail",
     )
+    parser.add_argument(
+        "--download",
+        action="store_true",
+        help="first fetch the corpus from its origin into --data_folder",
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     manifest = Path(options.manifest)
     report = manifest.with_suffix(".prepare_report.json")
     try:
+        if options.download:
+            download_corpus(corpus, options.data_folder)
         prepare_manifest(
             corpus,
             options.data_folder,
@@ -246,7 +254,7 @@ def prepare_main(corpus, arguments=None):
             report,
             strict_counts=not options.allow_partial,
         )
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         parser.exit(1, f"error: {error}\n")
     meta = json.loads(meta_path(manifest).read_text(encoding="utf-8"))
     print(

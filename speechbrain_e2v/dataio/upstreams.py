@@ -14,11 +14,8 @@ import yaml
 from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
-from speechbrain_e2v.checkpoints.encoder_folder import (
-    load_encoder,
-    read_card,
-    weights_digest,
-)
+from speechbrain_e2v.checkpoints.encoder_folder import weights_digest
+from speechbrain_e2v.checkpoints.pretrained import load_pretrained
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.lobes.frontend import normalise_waveform
 from speechbrain_e2v.lobes.lengths import MIN_SAMPLES
@@ -117,13 +114,13 @@ class FrozenEncoder:
 
 
 def trained_encoder(source, layer=-1, device="cpu"):
-    """Features of the encoder in a folder.
+    """Features of a trained encoder.
 
     Arguments
     ---------
     source : str or Path
-        Encoder folder (``encoder.yaml``, ``encoder.safetensors``,
-        ``card.json``).
+        Encoder folder, published checkpoint or hub id: anything that
+        `load_pretrained` accepts.
     layer : int or list of int
         Block whose output is taken, prenet blocks first; -1 is the last. Of
         several, the mean.
@@ -137,15 +134,18 @@ def trained_encoder(source, layer=-1, device="cpu"):
     Raises
     ------
     FileNotFoundError
-        If ``source`` is not an encoder folder.
+        If there is no such thing.
+    ValueError
+        If it is no encoder, or damaged.
     """
-    source = _encoder_folder(source)
+    encoder, card = load_pretrained(source)
+    path = Path(source)
     description = {
         "kind": "trained encoder",
-        "source": source.name,
-        "card": read_card(source),
+        "source": path.resolve().name if path.exists() else str(source),
+        "card": card,
     }
-    return FrozenEncoder(load_encoder(source), layer, device, description)
+    return FrozenEncoder(encoder, layer, device, description)
 
 
 def random_encoder(source, seed=0, layer=-1, device="cpu"):

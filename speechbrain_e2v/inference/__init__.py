@@ -1,1 +1,5 @@
 """Using trained models: features, labels, labels over time."""
+
+from speechbrain_e2v.inference.classifier import (
+    EmotionClassifier as EmotionClassifier,
+)

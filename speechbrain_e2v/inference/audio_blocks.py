@@ -4,6 +4,7 @@ import math
 
 import soundfile
 import torch
+from torchaudio.transforms import Resample
 
 from speechbrain_e2v.dataio.audio import AudioError, probe
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
@@ -51,25 +52,25 @@ def audio_blocks(path, block_seconds=30.0):
         return
     divisor = math.gcd(rate, SAMPLE_RATE)
     period_in, period_out = rate // divisor, SAMPLE_RATE // divisor
-    resample = _resampler(rate)
+    resample = Resample(rate, SAMPLE_RATE)
     # One output depends on so many inputs before and behind it.
     reach = _KERNEL_HALF_WIDTH * period_in
     reach = math.ceil(reach / (min(period_in, period_out) * _ROLLOFF)) + 1
     margin = math.ceil(reach / period_in) + 1  # periods
     size = max(margin, round(block_seconds * rate / period_in)) * period_in
-    edge_in, edge_out = margin * period_in, margin * period_out
+    edge = margin * period_in
     held = torch.zeros(0)  # edge before the piece, the piece, edge behind it
     before = 0
     for piece in _pieces(path, size):
         held = torch.cat([held, piece])
-        ready = len(held) - before - edge_in  # has all that is behind it
+        ready = len(held) - before - edge  # has all that is behind it
         ready -= ready % period_in
         if ready <= 0:
             continue
         start = before // period_in * period_out
         stop = start + ready // period_in * period_out
-        yield resample(held[: before + ready + edge_in])[start:stop]
-        kept = min(edge_in, before + ready)
+        yield resample(held[: before + ready + edge])[start:stop]
+        kept = min(edge, before + ready)
         held, before = held[before + ready - kept :], kept
     start = before // period_in * period_out
     last = resample(held)[start:]
@@ -97,9 +98,3 @@ def _pieces(path, size):
             yield piece
     if not position:
         raise AudioError(path, "empty", "no sample could be decoded")
-
-
-def _resampler(rate):
-    from torchaudio.transforms import Resample
-
-    return Resample(rate, SAMPLE_RATE)

@@ -1,14 +1,10 @@
-"""What ``e2v export`` does: a run or published weights to a folder."""
+"""What can become a classifier folder: a run, or published weights."""
 
 from pathlib import Path
 
 import torch
 
 from speechbrain_e2v.checkpoints.pretrained import read_pretrained
-from speechbrain_e2v.inference.classifier_folder import (
-    check_destination,
-    write_classifier,
-)
 from speechbrain_e2v.inference.probe_run import classifier_from_run
 from speechbrain_e2v.inference.trained import ClassLabel, TrainedClassifier
 from speechbrain_e2v.lobes.embedding import (
@@ -17,50 +13,47 @@ from speechbrain_e2v.lobes.embedding import (
 )
 
 
-def export_classifier(
+def trained_classifier(
     source,
-    destination,
     encoder=None,
     fold=None,
     seed=None,
     calibrated=True,
-    overwrite=False,
     offline=False,
     progress=True,
 ):
-    """Write a classifier folder.
+    """Read what `e2v export` can export.
 
     Arguments
     ---------
     source : str or Path
         Output folder of a probe recipe, or published weights with a head
         (FunASR folder, converted encoder folder, hub id).
-    destination : str or Path
     encoder, fold, seed, calibrated
         Of a run, as for `classifier_from_run`.
-    overwrite : bool
-        Replace an older classifier folder.
     offline : bool
         Take hub models from the cache only.
     progress : bool
 
     Returns
     -------
-    (Path, TrainedClassifier)
+    TrainedClassifier
+
+    Raises
+    ------
+    ValueError
+        For options that the source has no use for.
     """
-    check_destination(destination, overwrite)
     if (Path(source) / "results.json").is_file():
-        trained = classifier_from_run(
+        return classifier_from_run(
             source, encoder, fold, seed, calibrated, progress
         )
-    elif (encoder, fold, seed) != (None, None, None):
+    if (encoder, fold, seed) != (None, None, None):
         raise ValueError(
             f"{source} is no finished run (results.json is missing), so "
             "--encoder, --fold and --seed have no meaning."
         )
-    else:
-        trained = classifier_from_published(source, offline)
-    return write_classifier(destination, trained, overwrite), trained
+    return classifier_from_published(source, offline)
 
 
 def classifier_from_published(source, offline=False):

@@ -68,7 +68,11 @@ def _header(description):
     results = description.get("results")
     if results:
         metrics = [
-            {"type": kind, "name": name, "value": round(results["pooled"][key], 2)}
+            {
+                "type": kind,
+                "name": name,
+                "value": round(results["pooled"][key], 2),
+            }
             for kind, name, key in (
                 ("accuracy", "WA (%)", "wa"),
                 ("recall", "UA (%)", "ua"),

@@ -10,43 +10,31 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 import yaml
 from safetensors.torch import load_file
-from torch.nn.functional import pad
-from torch.nn.utils.rnn import pad_sequence
-from tqdm import tqdm
 
 from speechbrain_e2v.checkpoints.encoder_folder import (
     check_state,
     weights_digest,
 )
 from speechbrain_e2v.checkpoints.pretrained import load_pretrained
-from speechbrain_e2v.dataio.audio import read_audio
-from speechbrain_e2v.dataio.labels import LabelSet
-from speechbrain_e2v.dataio.manifest import read_manifest
-from speechbrain_e2v.dataio.protocols import make_folds
-from speechbrain_e2v.inference.calibration import calibrate
-from speechbrain_e2v.inference.trained import (
-    TrainedClassifier,
-    corpus_labels,
-    in_batches,
-)
+from speechbrain_e2v.inference.run_calibration import calibrate_on_validation
+from speechbrain_e2v.inference.trained import TrainedClassifier, corpus_labels
 from speechbrain_e2v.lobes import heads
 from speechbrain_e2v.lobes.embedding import (
     EmbeddingClassifier,
     UtteranceEmbedding,
 )
-from speechbrain_e2v.lobes.lengths import MIN_SAMPLES
-from speechbrain_e2v.metrics import weighted_accuracy
 
-_EXPORTABLE = {"FrameMLPHead": heads.FrameMLPHead, "LinearHead": heads.LinearHead}
+_HEADS = {
+    "FrameMLPHead": heads.FrameMLPHead,
+    "LinearHead": heads.LinearHead,
+}
 _FACTS = (
     "corpus", "classes", "protocol", "seeds", "pooled", "interval95",
     "fold_spread", "confusion", "n_predictions", "counts", "classifier",
     "feature_layer", "upstream_digest", "commit", "versions",
 )  # fmt: skip
-_BATCH_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -210,7 +198,7 @@ def classifier_from_run(
         embedding, classifier, corpus_labels(results["classes"]), about
     )
     if calibrated:
-        about["calibration"] = _calibration(
+        about["calibration"] = calibrate_on_validation(
             trained, run, results, choice, progress
         )
         classifier.temperature = about["calibration"]["temperature"]
@@ -230,12 +218,12 @@ def _encoder_path(run):
 
 def _modules(encoder, layer, folder):
     about = json.loads((folder / "probe.json").read_text("utf-8"))
-    if about["head"] not in _EXPORTABLE:
+    if about["head"] not in _HEADS:
         raise ValueError(
             f"{folder} has a {about['head']}; only "
-            f"{' and '.join(_EXPORTABLE)} can be exported."
+            f"{' and '.join(_HEADS)} can be exported."
         )
-    head = _EXPORTABLE[about["head"]](**about["arguments"])
+    head = _HEADS[about["head"]](**about["arguments"])
     state = load_file(folder / "probe.safetensors")
     check_state(head, state, folder / "probe.safetensors")
     head.load_state_dict(state)
@@ -249,64 +237,6 @@ def _modules(encoder, layer, folder):
     classifier = EmbeddingClassifier(output.in_features, output.out_features)
     classifier.output_layer = output
     return embedding, classifier
-
-
-def _calibration(trained, run, results, choice, progress):
-    manifest = Path(run) / "manifest" / "all.json"
-    labels = LabelSet(tuple(results["classes"]))
-    utterances = labels.apply(read_manifest(manifest))
-    protocol = results["protocol"]
-    folds = make_folds(
-        protocol["name"], utterances, protocol["n_folds"],
-        protocol["split_seed"],
-    )  # fmt: skip
-    fold = folds[choice.number]
-    if list(fold.test) != choice.result["test"]:
-        raise ValueError(
-            f"{manifest} no longer gives the folds of this run: restore it, "
-            "or export with --no_calibration."
-        )
-    rows = {utterance.id: utterance for utterance in utterances}
-    valid = [rows[name] for name in fold.valid]
-    reference = labels.encode(valid)
-    found = _posteriors_of(trained, valid, progress)
-    wa = weighted_accuracy(reference, found.argmax(dim=1).tolist())
-    recorded = choice.result["selection"]["valid_wa"]
-    if abs(wa - recorded) > 1.0 + 100.0 / len(valid):
-        raise ValueError(
-            f"validation WA is {wa:.2f} % with the exported classifier, but "
-            f"the run recorded {recorded:.2f} %: the audio or the package "
-            "has changed since. Train again, or use --no_calibration."
-        )
-    return {
-        **calibrate(found, reference),
-        "data": f"validation utterances of fold {choice.number}",
-        "valid_wa": {"recorded": recorded, "exported": wa},
-    }
-
-
-def _posteriors_of(trained, utterances, progress):
-    sizes = [round(u.duration * 16000) for u in utterances]
-    found = [None] * len(utterances)
-    with tqdm(
-        total=len(utterances), desc="calibration", unit="utt",
-        disable=not progress,
-    ) as bar:  # fmt: skip
-        for batch in in_batches(sizes, _BATCH_SECONDS):
-            waveforms = []
-            for index in batch:
-                u = utterances[index]
-                wav = read_audio(u.wav, u.start, u.stop)
-                # As in training: filled up to one frame.
-                wav = pad(wav, (0, max(0, MIN_SAMPLES - len(wav))))
-                waveforms.append(wav)
-            samples = torch.tensor([len(wav) for wav in waveforms])
-            padded = pad_sequence(waveforms, batch_first=True)
-            rows, _ = trained.log_posteriors(padded, samples)
-            for index, row in zip(batch, rows.cpu(), strict=True):
-                found[index] = row
-            bar.update(len(batch))
-    return torch.stack(found)
 
 
 def _public(card):

@@ -112,7 +112,7 @@ def _bands(axes, timeline):
             ceiling, edges, baseline=floor, fill=True, color=colour, label=name
         )
         floor = ceiling
-    label_from = timeline.seconds / 40
+    letter = 0.009 * timeline.seconds * 10 / axes.figure.get_figwidth()
     by_name = dict(zip(timeline.classes, colours, strict=True))
     for segment in timeline.segments:
         colour = by_name.get(segment.label, "#eeeeee")
@@ -120,7 +120,7 @@ def _bands(axes, timeline):
         axes.broken_barh([span], (1.02, 0.13), color=colour)
         if segment.silent:
             axes.axvspan(segment.start, segment.end, color="#eeeeee", zorder=0)
-        if span[1] >= label_from:
+        elif span[1] >= letter * len(segment.label):  # it fits
             axes.text(
                 span[0] + span[1] / 2,
                 1.085,

@@ -12,6 +12,7 @@ FRAGMENTS = REPOSITORY / "hparams" / "fragments"
 YAMLS = sorted(
     [
         *(REPOSITORY / "hparams").glob("*.yaml"),
+        *(REPOSITORY / "hparams" / "probes").glob("*.yaml"),
         *(REPOSITORY / "recipes").glob("*/hparams/*.yaml"),
     ]
 )

@@ -199,7 +199,7 @@ def test_other_yaml_files_run_on_the_same_folds(run, name):
     ("options", "message"),
     [
         (("--data_folder", "/nowhere"), "no folder /nowhere"),
-        (("--encoder", "/nowhere"), "/nowhere is not an encoder folder"),
+        (("--encoder", "/nowhere"), "no file or folder /nowhere"),
         (("--protocol", "loso"), "'loso'; there are random_kfold"),
         (("--seeds", "1"), "seeds is 1"),
         (("--layer", "9"), "layer is 9"),

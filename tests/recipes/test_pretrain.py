@@ -134,7 +134,7 @@ def test_initialise_from_encoder_and_from_run(corpus, tmp_path):
 @pytest.mark.parametrize(
     "source, message",
     [
-        ("nowhere", "no folder nowhere"),
+        ("nowhere", "no file or folder nowhere"),
         ("empty", "neither encoder.yaml nor a checkpoint"),
     ],
 )
@@ -209,10 +209,8 @@ def test_collapse_stops_the_run(corpus, tmp_path):
     yaml = tmp_path / "strict.yaml"
     text = YAML.read_text("utf-8")
     assert "after_updates: 200" in text
-    yaml.write_text(
-        text.replace("after_updates: 200", "after_updates: 1\n    rank_conv: 30"),
-        encoding="utf-8",
-    )
+    strict = "after_updates: 1\n    rank_conv: 30"
+    yaml.write_text(text.replace("after_updates: 200", strict), "utf-8")
     argv = [str(yaml), f"--manifests=['{listing}']", "--noprogressbar"]
     argv += [f"--output_folder={tmp_path / 'run'}"]
     argv += [f"--{k}={v}" for k, v in SMALL.items()]

@@ -17,7 +17,8 @@ NINE = "angry disgusted fearful happy neutral other sad surprised unknown"
         NINE_TOKENS,
         NINE.split(),
         [token.split("/")[0] for token in NINE_TOKENS],
-        "Anger Disgust Fear Happiness Neutral Others Sadness Surprise unk".split(),
+        "Anger Disgust Fear Happiness Neutral Others".split()
+        + ["Sadness", "Surprise", "unk"],
         [f"{token} " for token in NINE_TOKENS],
     ],
 )

@@ -91,8 +91,11 @@ def test_digest_depends_on_the_layer(encoder):
 def test_what_is_not_there_is_named(encoder, tmp_path):
     with pytest.raises(ValueError, match="layer is 3.*use 0 to 2"):
         FrozenEncoder(encoder, 3)
-    for make in (trained_encoder, random_encoder):
-        with pytest.raises(FileNotFoundError, match="not an encoder folder"):
+    for make, match in (
+        (trained_encoder, "there is no file or folder .*nothing"),
+        (random_encoder, "not an encoder folder"),
+    ):
+        with pytest.raises(FileNotFoundError, match=match):
             make(tmp_path / "nothing")
 
 
