@@ -215,8 +215,19 @@ def fold_spread(scores):
     }
 
 
-def _scores_of_confusions(confusions):
-    """[R, C, C] counts -> {score: [R]}, as scikit-learn computes them."""
+def scores_of_confusions(confusions):
+    """The four scores of each of R confusions, as scikit-learn has them.
+
+    Arguments
+    ---------
+    confusions : numpy.ndarray
+        Counts [R, C, C]; rows are references.
+
+    Returns
+    -------
+    dict
+        Score name to numpy.ndarray [R].
+    """
     hits = np.diagonal(confusions, axis1=1, axis2=2).astype(np.float64)
     support = confusions.sum(axis=2)
     chosen = confusions.sum(axis=1)
@@ -280,5 +291,5 @@ def speaker_intervals(
     drawn = np.einsum("rs,sij->rij", times, each)
     return {
         name: np.percentile(values, (2.5, 97.5)).tolist()
-        for name, values in _scores_of_confusions(drawn).items()
+        for name, values in scores_of_confusions(drawn).items()
     }

@@ -1,5 +1,19 @@
 """Using trained models: features, labels, labels over time."""
 
-from speechbrain_e2v.inference.classifier import (
-    EmotionClassifier as EmotionClassifier,
-)
+import importlib
+
+_WHERE = {
+    "Emotion2vec": "extractor",
+    "Features": "extractor",
+    "EmotionClassifier": "classifier",
+    "Prediction": "classifier",
+}
+__all__ = list(_WHERE)
+
+
+def __getattr__(name):
+    # Late: who wants features alone does not import the classifier.
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_WHERE[name]}")
+    return getattr(module, name)

@@ -181,14 +181,14 @@ class SelfAttention(nn.Module):
     def forward(self, x, bias):
         """Map [B, L, D] to [B, L, D]; `bias` is an AttentionBias."""
         batch, length, width = x.shape
-        q, k, v = self._heads(x)  # [B, H, L, D / H] each
         p = self.attention_dropout if self.training else 0.0
-        x = attend(q, k, v, bias, p)
+        x = attend(*self._heads(x), bias, p)
         x = x.transpose(1, 2).reshape(batch, length, width)
         return self.dropout(self.proj(x))
 
     def _heads(self, x):
-        batch, length, width = x.shape
+        """Project to queries, keys and values, [3, B, H, L, D / H]."""
+        batch, length, _ = x.shape
         pieces = frame_pieces(
             batch, length, x.device, FRAMES_ON_CPU, FRAMES_ON_GPU
         )

@@ -94,7 +94,8 @@ class ContextEncoder(nn.Module):
         zeroing = None if real is None else real.unsqueeze(2)
         frames = torch.arange(features.shape[1], device=features.device)
         features = features + self.positional(features, zeroing)
-        yield from self.run_blocks(features, frames[None], real, window)
+        # Not a generator itself: it would keep the features all the time.
+        return self.run_blocks(features, frames[None], real, window)
 
     def run_blocks(self, x, positions, real=None, window=None):
         """Put the tokens in front and run the blocks.

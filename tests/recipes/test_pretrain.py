@@ -131,6 +131,25 @@ def test_initialise_from_encoder_and_from_run(corpus, tmp_path):
     assert b["teacher_distance"] > 0  # the run's own teacher
 
 
+def test_front_end_has_its_own_learning_rate(corpus, tmp_path):
+    listing = manifest(corpus, tmp_path / "speech.json")
+    first = train(tmp_path / "first", [listing])
+    again = train(
+        tmp_path / "again",
+        [listing],
+        initialise_from=first,
+        frontend_lr_factor=0.0,
+    )
+    before, after = load_encoder(first), load_encoder(again)
+    for part, moved in (
+        ("frontend", False),
+        ("projection", False),
+        ("context", True),
+    ):
+        old, new = (weights_digest(getattr(e, part)) for e in (before, after))
+        assert (old != new) is moved, part
+
+
 @pytest.mark.parametrize(
     "source, message",
     [

@@ -5,10 +5,10 @@ import pytest
 
 from speechbrain_e2v.metrics import (
     SCORES,
-    _scores_of_confusions,
     all_scores,
     confusion_matrix,
     fold_spread,
+    scores_of_confusions,
     speaker_intervals,
 )
 
@@ -81,7 +81,7 @@ def test_confusion_counts_and_keeps_absent_classes():
 
 def test_scores_of_confusions_equal_scores_of_predictions():
     pairs = [labels(seed, size=9, n_classes=3) for seed in range(40)]
-    found = _scores_of_confusions(
+    found = scores_of_confusions(
         np.stack([confusion_matrix(*pair, 4) for pair in pairs])
     )
     for i, pair in enumerate(pairs):

@@ -1,0 +1,135 @@
+"""From what stands on a command line to clips with unique ids."""
+
+import os
+from collections import Counter
+from pathlib import Path, PurePosixPath
+
+from speechbrain_e2v.dataio.manifest import read_manifest
+from speechbrain_e2v.inference.clips import Clip
+
+AUDIO_SUFFIXES = frozenset(
+    ".aif .aifc .aiff .au .caf .flac .mp3 .oga .ogg .opus .rf64 .snd .sph "
+    ".w64 .wav .wave".split()
+)
+LIST_SUFFIXES = frozenset((".txt", ".lst", ".list", ".scp"))
+
+
+def list_clips(arguments):
+    """Find the audio that files, folders and lists name.
+
+    Arguments
+    ---------
+    arguments : sequence of str or Path
+        Audio files; folders, searched at any depth; text files (.txt, .lst,
+        .list, .scp) with a path a line, relative to the text file, a Kaldi
+        id in front being ignored in .scp; manifests (.json), whose ids stay.
+
+    Returns
+    -------
+    list of Clip
+        Each file once. Below a folder, ids are relative paths without their
+        suffix. Other files are named by their stems, or by their path below
+        the deepest common folder where stems collide. A suffix is kept where
+        ids would still be equal.
+
+    Raises
+    ------
+    ValueError
+        When there is no audio, or two ids are the same.
+    FileNotFoundError
+        Naming an argument that does not exist.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> for name in ("a/x.wav", "b/x.wav", "b/y.flac", "b/y.wav", "b/z.txt"):
+    ...     path = folder / name
+    ...     path.parent.mkdir(exist_ok=True)
+    ...     path.touch()
+    >>> [clip.name for clip in list_clips([folder])]
+    ['a/x', 'b/x', 'b/y.flac', 'b/y.wav']
+    >>> [clip.name for clip in list_clips([folder / "a/x.wav"])]
+    ['x']
+    """
+    clips, files = [], {}
+    for argument in map(Path, arguments):
+        if argument.is_dir():
+            found = {path: argument for path in _below(argument)}
+        elif argument.suffix.lower() == ".json":
+            clips += _of_manifest(argument)
+            continue
+        elif argument.suffix.lower() in LIST_SUFFIXES:
+            found = dict.fromkeys(_of_list(argument))
+        else:
+            found = {argument: None}
+        for path, root in found.items():
+            files.setdefault(os.path.abspath(path), (path, root))
+    clips += _named(list(files.values()))
+    if not clips:
+        raise ValueError(
+            f"no audio in {', '.join(map(str, arguments))}: files must end in "
+            f"{' '.join(sorted(AUDIO_SUFFIXES))}"
+        )
+    twice = [n for n, c in Counter(clip.name for clip in clips).items() if c > 1]
+    if twice:
+        raise ValueError(
+            f"{len(twice)} ids are there twice, the first is {twice[0]!r}: "
+            "extract these inputs into separate folders"
+        )
+    return clips
+
+
+def _below(folder):
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in AUDIO_SUFFIXES
+        and not path.name.startswith(".")
+        and path.is_file()
+    )
+
+
+def _of_list(path):
+    kaldi = path.suffix.lower() == ".scp"
+    for line in path.read_text("utf-8").splitlines():
+        line = line.strip()
+        if kaldi and line:
+            line = line.split(maxsplit=1)[-1]
+        if line and not line.startswith("#"):
+            yield path.parent / line
+
+
+def _of_manifest(path):
+    return [
+        Clip(_safe(u.id), u.wav, u.start, u.stop) for u in read_manifest(path)
+    ]
+
+
+def _safe(name):
+    """Demand an id that stays inside the output folder."""
+    parts = PurePosixPath(name).parts
+    if not parts or ".." in parts or name.startswith("/") or "\\" in name:
+        raise ValueError(f"id {name!r} cannot be the name of an output file")
+    return name
+
+
+def _named(files):
+    loose = [os.path.abspath(path) for path, root in files if root is None]
+    stems = Counter(Path(path).stem for path in loose)
+    common = None
+    if any(count > 1 for count in stems.values()):
+        common = os.path.commonpath([os.path.dirname(path) for path in loose])
+    relative = []
+    for path, root in files:
+        if root is not None:
+            relative.append(path.relative_to(root))
+        elif common is not None:
+            relative.append(Path(os.path.relpath(path, common)))
+        else:
+            relative.append(Path(path.name))
+    bare = [path.with_suffix("").as_posix() for path in relative]
+    count = Counter(bare)
+    return [
+        Clip(name if count[name] == 1 else kept.as_posix(), path=str(path))
+        for (path, _), kept, name in zip(files, relative, bare, strict=True)
+    ]

@@ -1,0 +1,155 @@
+"""``recipes/README.md``: every recipe, the paper's number and ours."""
+
+from pathlib import Path
+
+from speechbrain_e2v.reporting.formats import Table
+from speechbrain_e2v.reporting.paper import paper_row
+from speechbrain_e2v.reporting.recipe_plans import recipe_plans
+from speechbrain_e2v.reporting.tables import NOTHING, number_marks
+
+_SCORES = ("wa", "ua", "wf1")
+_HEAD = """# Recipes
+
+One folder a corpus. Its `README.md` says what it is, its licence, how to get
+it, the layout that is expected, and its traps; its `<corpus>_prepare.py` knows
+names and labels; `python train.py hparams/FILE.yaml` runs all folds.
+
+This page is written by `e2v table RESULTS... --matrix recipes/README.md`:
+numbers come from `results.json` files, never from a keyboard. Scores are
+percent, WA / UA / WF1, pooled over folds. `linear.yaml` is the paper's
+protocol with its quirks, `linear_strict.yaml` one in which no speaker is in
+two parts, where the corpus allows.
+
+"""
+_TAIL = """
+The paper's numbers are emotion2vec base's, with an encoder pre-trained on 262
+hours; compare within one protocol only.
+
+## Baselines
+
+Any recipe, from its folder, with the protocol and folds of its `linear.yaml`:
+
+```bash
+cd recipes/EmoDB
+python train.py ../../hparams/probes/mfcc.yaml --data_folder DIR --protocol random_kfold --n_folds 10
+python train.py ../../hparams/probes/random_linear.yaml --data_folder DIR --encoder FOLDER --protocol random_kfold --n_folds 10
+python train.py ../../hparams/probes/logistic.yaml --data_folder DIR --encoder FOLDER --protocol random_kfold --n_folds 10
+```
+
+## All at once
+
+```bash
+e2v reproduce --data_root DIR --encoder FOLDER --output results/reproduce
+e2v audit results/reproduce
+e2v table results/reproduce -o results/table.md
+```
+"""  # noqa: E501
+
+
+def matrix(recipes, rows):
+    """Corpus, task, protocol, paper, ours, marks and command.
+
+    Arguments
+    ---------
+    recipes : str or Path
+        The folder ``recipes``.
+    rows : sequence of ResultRow
+        Results; those of no recipe's plan are left out.
+
+    Returns
+    -------
+    Table
+    """
+    folders = sorted(
+        {path.parent for path in Path(recipes).glob("*/*_prepare.py")},
+        key=lambda folder: folder.name.lower(),
+    )
+    letters = number_marks(rows)
+    lines = []
+    for folder in folders:
+        plans = recipe_plans(folder)
+        link = f"[{folder.name}]({folder.name}/README.md)"
+        if not plans or folder.name == "Synthetic":
+            lines.append((link, *_without_task(folder, plans)))
+        for plan in plans if folder.name != "Synthetic" else ():
+            lines += [
+                (link, plan.task, f"`{plan.protocol}`", *cells)
+                + (f"`{plan.command}`",)
+                for cells in _scores(plan, rows, letters)
+            ]
+    header = ("corpus", "task", "protocol", "paper", "ours", "marks", "command")
+    return Table(header, tuple(lines))
+
+
+def _without_task(folder, plans):
+    (prepare,) = folder.glob("*_prepare.py")
+    if not plans:
+        command = f"python {prepare.name} --data_folder DIR --manifest FILE"
+        return "pre-training", *[NOTHING] * 4, f"`{command}`"
+    return "no speech, tests only", *[NOTHING] * 4, f"`{plans[0].command}`"
+
+
+def _scores(plan, rows, letters):
+    paper = paper_row(plan.recipe, plan.protocol)
+    printed = _three(paper.scores) if paper else NOTHING
+    here = [
+        row
+        for row in rows
+        if row.corpus.split(":")[0] == plan.recipe
+        and row.protocol == plan.protocol
+    ]
+    if not here:
+        return [(printed, "no data here", NOTHING)]
+    marks = dict.fromkeys(mark for row in here for mark in row.marks)
+    ours = "; ".join(
+        row.corpus.partition(": ")[2]
+        + f" {row.features}: {_three(row.pooled)}"
+        for row in here
+    )
+    codes = " ".join(letters[mark] for mark in marks)
+    return [(printed, ours.strip(), codes)]
+
+
+def _three(scores):
+    return " / ".join(
+        f"{scores[name]:.2f}" if name in scores else NOTHING for name in _SCORES
+    )
+
+
+def matrix_page(recipes, rows):
+    """The whole of ``recipes/README.md``.
+
+    Arguments
+    ---------
+    recipes : str or Path
+        The folder ``recipes``.
+    rows : sequence of ResultRow
+        Results.
+
+    Returns
+    -------
+    str
+    """
+    table = matrix(recipes, rows)
+    legend = legend_of(rows)
+    return f"{_HEAD}{table.markdown()}\n{legend and chr(10) + legend}{_TAIL}"
+
+
+def legend_of(rows):
+    """What the letters of the marks stand for, one a line.
+
+    Arguments
+    ---------
+    rows : sequence of ResultRow
+        Results.
+
+    Returns
+    -------
+    str
+        Empty without marks.
+    """
+    marks = number_marks(rows)
+    if not marks:
+        return ""
+    lines = [f"* {letter}: {mark}" for mark, letter in marks.items()]
+    return "Marks:\n\n" + "\n".join(lines) + "\n"

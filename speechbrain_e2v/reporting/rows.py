@@ -1,0 +1,191 @@
+"""What a table needs of a results.json."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from speechbrain_e2v.reporting.paper import paper_row
+from speechbrain_e2v.results import FORMAT
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """One experiment.
+
+    Arguments
+    ---------
+    corpus, protocol : str
+        What was tested, and how.
+    features, classifier : str
+        Short names.
+    trained : bool
+        Whether the features are of an encoder that learned something.
+    pooled, fold_spread : dict
+        Scores as in ``results.json``.
+    interval95 : dict or None
+        By speaker.
+    marks : tuple of str
+        What a reader has to know.
+    folds, seeds, utterances : int
+        How many.
+    folder : Path
+        Where ``results.json`` lies.
+    """
+
+    corpus: str
+    protocol: str
+    features: str
+    classifier: str
+    trained: bool
+    pooled: dict
+    fold_spread: dict
+    interval95: dict | None
+    marks: tuple
+    folds: int
+    seeds: int
+    utterances: int
+    folder: Path
+
+    @property
+    def paper(self):
+        """The paper's row of this corpus and protocol, or None."""
+        return paper_row(self.corpus, self.protocol)
+
+    def difference(self, metric):
+        """Points above the paper, None where there is nothing to compare."""
+        if not self.trained or self.paper is None:
+            return None
+        printed = self.paper.scores.get(metric)
+        return None if printed is None else self.pooled[metric] - printed
+
+
+def find_results(paths):
+    """``results.json`` files, given or below the folders given.
+
+    Arguments
+    ---------
+    paths : iterable of str or Path
+        Files and folders.
+
+    Returns
+    -------
+    list of Path
+        Sorted, each once.
+
+    Raises
+    ------
+    ValueError
+        Naming a path with no results.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> (folder / "results.json").touch()
+    >>> len(find_results([folder, folder / "results.json"]))
+    1
+    """
+    found = set()
+    for path in map(Path, paths):
+        here = [path] if path.is_file() else path.rglob("results.json")
+        here = {p.resolve() for p in here}
+        if not here:
+            raise ValueError(
+                f"{path}: there is no results.json; give the output folder of "
+                "a recipe's train.py"
+            )
+        found |= here
+    return sorted(found)
+
+
+def read_rows(paths):
+    """Rows of many results; the same name twice gets its folder's.
+
+    Arguments
+    ---------
+    paths : iterable of Path
+        ``results.json`` files.
+
+    Returns
+    -------
+    list of ResultRow
+        In order of corpus and protocol.
+
+    Raises
+    ------
+    ValueError
+        Naming a file that is no results.json of this version.
+    """
+    rows = [_read(Path(path)) for path in paths]
+    names = [_name(row) for row in rows]
+    rows = [
+        _renamed(row) if names.count(name) > 1 else row
+        for row, name in zip(rows, names, strict=True)
+    ]
+    return sorted(rows, key=lambda r: (r.corpus.lower(), r.protocol))
+
+
+def _name(row):
+    return row.corpus, row.protocol, row.features, row.classifier
+
+
+def _renamed(row):
+    values = {**vars(row), "features": f"{row.features} ({row.folder.name})"}
+    return ResultRow(**values)
+
+
+def _read(path):
+    try:
+        results = json.loads(path.read_text("utf-8"))
+        if results["format"] != FORMAT:
+            raise ValueError(f"format {results['format']}, not {FORMAT}")
+        upstream, protocol = results["upstream"], results["protocol"]
+        return ResultRow(
+            results["corpus"],
+            protocol["name"],
+            features_name(upstream),
+            _classifier_name(results["classifier"]),
+            upstream["kind"] == "trained encoder",
+            results["pooled"],
+            results["fold_spread"],
+            results["interval95"],
+            tuple(protocol["marks"]),
+            protocol["n_folds"],
+            len(results["seeds"]),
+            sum(results["counts"].values()),
+            path.parent,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} is no results.json of this version ({error!r}); run the "
+            "recipe again"
+        ) from error
+
+
+def features_name(upstream):
+    """A short name of what made the features.
+
+    Arguments
+    ---------
+    upstream : dict
+        As in ``results.json``.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> features_name({"kind": "trained encoder", "source": "x/encoder"})
+    'x/encoder'
+    """
+    if upstream["kind"] == "trained encoder":
+        card = upstream.get("card") or {}
+        return str(card.get("name") or upstream.get("source") or "encoder")
+    return {
+        "statistics of MFCCs": "MFCC statistics",
+        "encoder at random initialisation": "random encoder",
+    }.get(upstream["kind"], upstream["kind"])
+
+
+def _classifier_name(description):
+    return str(description.get("kind", "classifier"))

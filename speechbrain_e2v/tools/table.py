@@ -1,0 +1,100 @@
+"""Tables from results.json files: Markdown, CSV, LaTeX.
+
+example:
+  e2v table results/linear results/mfcc -o table.md
+"""
+
+from pathlib import Path
+
+from speechbrain_e2v.dataio.atomic import replace_text
+from speechbrain_e2v.metrics import SCORES
+from speechbrain_e2v.reporting.matrix import matrix_page
+from speechbrain_e2v.reporting.page import results_page
+from speechbrain_e2v.reporting.rows import find_results, read_rows
+from speechbrain_e2v.reporting.tables import details, overview
+
+SUFFIXES = (".md", ".csv", ".tex")
+
+
+def add_arguments(parser):
+    """Declare the arguments of `e2v table`."""
+    parser.add_argument(
+        "results",
+        nargs="*",
+        type=Path,
+        help="results.json, or folders that are searched for it",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        nargs="*",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help=f"files to write: {', '.join(SUFFIXES)} (default: print Markdown)",
+    )
+    parser.add_argument(
+        "--metric",
+        default="auto",
+        choices=("auto", *SCORES),
+        help="score that is compared (default: what the paper prints first)",
+    )
+    parser.add_argument(
+        "--matrix",
+        type=Path,
+        metavar="recipes/README.md",
+        help="write the matrix of all recipes in the folder of this file",
+    )
+
+
+def run(arguments):
+    """Read the results and write or print the tables.
+
+    Returns
+    -------
+    int
+        0.
+    """
+    for path in arguments.output:
+        if path.suffix not in SUFFIXES:
+            raise ValueError(
+                f"{path}: a table is {', '.join(SUFFIXES)}; name it so"
+            )
+    if not arguments.results and not arguments.matrix:
+        raise ValueError("no results are given; name folders of runs")
+    rows = read_rows(find_results(arguments.results))
+    if arguments.matrix:
+        text = matrix_page(arguments.matrix.resolve().parent, rows)
+        print(replace_text(arguments.matrix, text))
+    elif not arguments.output:
+        print(results_page(rows, metric=arguments.metric), end="")
+    for path in arguments.output:
+        print(write_table(path, rows, metric=arguments.metric))
+    return 0
+
+
+def write_table(path, rows, missing=(), metric="auto"):
+    """Write a file in the form that its suffix says.
+
+    Arguments
+    ---------
+    path : Path
+        ``.md`` has all tables, ``.csv`` every score, ``.tex`` the overview.
+    rows : sequence of ResultRow
+        Results.
+    missing : sequence of Missing
+        Experiments without a result.
+    metric : str
+        A score, or ``auto``.
+
+    Returns
+    -------
+    Path
+    """
+    if path.suffix == ".csv":
+        text = details(rows).csv()
+    elif path.suffix == ".tex":
+        text = overview(rows, missing, metric).latex()
+    else:
+        text = results_page(rows, missing, metric)
+    return replace_text(path, text)
