@@ -7,12 +7,17 @@ import sys
 from speechbrain_e2v import __version__
 
 TOOLS = {
+    "extract": "write features of audio files",
+    "doctor": "check the installation",
     "manifest": "list audio files for pre-training",
     "convert": "published checkpoints to encoder folders and back",
     "export": "write a classifier folder for SpeechBrain, or an ONNX file",
     "classify": "recognise the emotion of files",
     "timeline": "show emotion over time",
     "push": "publish a classifier folder",
+    "audit": "look for leaks between training, validation and test",
+    "reproduce": "run every recipe whose corpus is there, make the table",
+    "table": "tables from results.json files",
 }
 """Subcommand -> what it does; each is a module of speechbrain_e2v.tools with
 `add_arguments(parser)` and `run(arguments)`."""

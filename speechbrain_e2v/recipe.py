@@ -24,7 +24,7 @@ from speechbrain_e2v.confusion import plot_confusion
 from speechbrain_e2v.dataio.feature_cache import cached_features
 from speechbrain_e2v.dataio.labels import LabelSet
 from speechbrain_e2v.dataio.manifest import read_manifest
-from speechbrain_e2v.dataio.prepare import prepare
+from speechbrain_e2v.dataio.prepare import completeness_marks, prepare
 from speechbrain_e2v.dataio.protocols import (
     DESCRIPTIONS,
     PROTOCOLS,
@@ -140,7 +140,8 @@ def downstream(corpus, argv=None):
             "description": DESCRIPTIONS[hparams["protocol"]],
             "n_folds": len(folds),
             "split_seed": hparams["split_seed"],
-            "marks": protocol_marks(folds, utterances)
+            "marks": completeness_marks(manifest)
+            + protocol_marks(folds, utterances)
             + heard_marks(upstream.description.get("card"), corpus.name),
         },
         "seeds": list(hparams["seeds"]),

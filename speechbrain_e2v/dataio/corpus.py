@@ -82,17 +82,24 @@ class Corpus:
     def bound_to(self, data_folder):
         """The corpus with its classes, if they stand in the data folder.
 
+        Such a corpus also takes the folder's name: what an encoder has heard
+        is looked up by name.
+
         Example
         -------
         >>> own = Corpus("Own", "", (), {}, read_labels=lambda _: ("a", "b"))
-        >>> own.bound_to("folder").classes
-        ('a', 'b')
+        >>> own.bound_to("data/calls").name, own.bound_to("calls").classes
+        ('Own: calls', ('a', 'b'))
         """
         if self.read_labels is None:
             return self
         classes = tuple(self.read_labels(Path(data_folder)))
         return replace(
-            self, classes=classes, label_map={name: name for name in classes}
+            self,
+            name=f"{self.name}: {Path(data_folder).resolve().name}",
+            classes=classes,
+            label_map={name: name for name in classes},
+            read_labels=None,
         )
 
     def class_of(self, utterance):

@@ -25,7 +25,13 @@ from speechbrain_e2v.dataio.reuse import (
     reusable_meta,
 )
 
-__all__ = ["Corpus", "prepare", "prepare_main", "prepare_manifest"]
+__all__ = [
+    "Corpus",
+    "completeness_marks",
+    "prepare",
+    "prepare_main",
+    "prepare_manifest",
+]
 
 _logger = logging.getLogger(__name__)
 _SKIP_REASONS = {"missing": "missing_audio", "empty": "zero_length"}
@@ -134,6 +140,26 @@ def prepare_manifest(
         "differences": differences,
     }
     return write_manifest(manifest, kept, data_root, meta)
+
+
+def completeness_marks(manifest):
+    """Say when a manifest is not of the complete corpus.
+
+    Arguments
+    ---------
+    manifest : str or Path
+        What :func:`prepare` wrote.
+
+    Returns
+    -------
+    list of str
+        At most one sentence; its scores compare with nobody's.
+    """
+    meta = json.loads(meta_path(manifest).read_text(encoding="utf-8"))
+    for what, expected, found in meta["differences"]:
+        if what == "utts":
+            return [f"{found} of {expected} utterances: not the whole corpus"]
+    return ["not the corpus as published"] if meta["differences"] else []
 
 
 def _select(corpus, data_root, rows, min_duration, progress):

@@ -54,7 +54,7 @@ def list_clips(arguments):
     clips, files = [], {}
     for argument in map(Path, arguments):
         if argument.is_dir():
-            found = {path: argument for path in _below(argument)}
+            found = dict.fromkeys(_below(argument), argument)
         elif argument.suffix.lower() == ".json":
             clips += _of_manifest(argument)
             continue
@@ -70,7 +70,9 @@ def list_clips(arguments):
             f"no audio in {', '.join(map(str, arguments))}: files must end in "
             f"{' '.join(sorted(AUDIO_SUFFIXES))}"
         )
-    twice = [n for n, c in Counter(clip.name for clip in clips).items() if c > 1]
+    twice = [
+        n for n, c in Counter(clip.name for clip in clips).items() if c > 1
+    ]
     if twice:
         raise ValueError(
             f"{len(twice)} ids are there twice, the first is {twice[0]!r}: "

@@ -4,9 +4,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from torchaudio.functional import resample
+from torchaudio.transforms import Resample
 
 from speechbrain_e2v.dataio.audio import AudioError, probe_many, read_audio
 from speechbrain_e2v.lobes.lengths import MIN_SAMPLES, SAMPLE_RATE
@@ -66,6 +65,11 @@ class Clip:
     start: float | None = None
     stop: float | None = None
     waveform: torch.Tensor | None = None
+
+    @property
+    def source(self):
+        """The file, or the name of a waveform."""
+        return self.path or self.name
 
     def read(self):
         """Return the waveform, [S] mono, 16,000 Hz."""
@@ -135,7 +139,8 @@ def _waveform(name, item, sample_rate):
     if not finite.all():
         index = int((~finite).nonzero()[0])
         raise AudioError(name, "non_finite", f"sample {index} is {wav[index]}")
-    return resample(wav, sample_rate, SAMPLE_RATE)
+    # As for files: torchaudio.functional.resample makes a rougher kernel.
+    return Resample(sample_rate, SAMPLE_RATE)(wav)
 
 
 def measure(clips, minimum, progress=False):
@@ -180,6 +185,6 @@ def _samples(clip, header, minimum):
                 detail += f", asked for {clip.start} to {clip.stop} s"
             return AudioError(clip.path, "empty", detail)
         samples = math.ceil((stop - start) * SAMPLE_RATE / header.sample_rate)
-    return samples if samples >= minimum else TooShort(
-        clip.name, samples, minimum
-    )
+    if samples < minimum:
+        return TooShort(clip.source, samples, minimum)
+    return samples

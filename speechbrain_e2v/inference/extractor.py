@@ -260,7 +260,9 @@ class Emotion2vec:
         if granularity == "utterance":
             on_device = counts.to(self.device)
             states = (masked_mean(state, on_device) for state in states)
-        values = choose_layers(states, layer, layers).cpu()
+        # TensorFloat-32 convolutions would round off half of the digits.
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            values = choose_layers(states, layer, layers).cpu()
         return [
             Features(
                 name,
@@ -277,14 +279,12 @@ class Emotion2vec:
         ]
 
     def _states(self, waveforms, samples, window):
-        if len(waveforms) == 1:  # no padding, so no masks
-            wav = normalise_waveform(waveforms[0][None].to(self.device))
-            lengths = None
-        else:
-            samples = samples.to(self.device)
-            wav = pad_sequence(waveforms, batch_first=True).to(self.device)
-            wav = normalise_waveform(wav, samples)
-            lengths = samples.double() / wav.shape[1]
+        # Normalised before they are padded: bit for bit as when alone.
+        waveforms = [normalise_waveform(wav[None])[0] for wav in waveforms]
+        wav = pad_sequence(waveforms, batch_first=True).to(self.device)
+        lengths = None
+        if len(waveforms) > 1:
+            lengths = samples.to(self.device).double() / wav.shape[1]
         if window is not None:
             window = max(1, round(window * SAMPLE_RATE / self.hop))
         return self.encoder.states(wav, lengths, window)

@@ -1,7 +1,5 @@
 """Which of the encoder's layers a user gets."""
 
-import torch
-
 NAMED = ("last", "all", "mean_last_4")
 
 

@@ -5,6 +5,7 @@ A file of any length is read a piece at a time. Every `hop` seconds make one
 so neighbours change smoothly. Equal neighbours become one segment.
 """
 
+from array import array
 from collections import deque
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -144,7 +145,7 @@ def emotion_timeline(
     collector = _Collector(
         classifier.trained, view, cells, silence_db, batch_windows
     )
-    envelope = []
+    envelope = array("f")
     samples = 0
     for cell in _cells(path, hop_samples, envelope):
         samples += len(cell)
@@ -168,7 +169,7 @@ def emotion_timeline(
         posteriors,
         np.array(collector.loudness),
         segments_of(posteriors, view.ids, hop, seconds),
-        np.concatenate(envelope),
+        np.array(envelope).reshape(-1, 2),
         collector.windows,
     )
 
@@ -180,37 +181,43 @@ def _cells(path, size, envelope):
     for block in audio_blocks(path):
         held = torch.cat([held, block])
         whole = len(held) // size * size
-        for cell in held[:whole].split(size):
-            envelope.append(_extremes(cell, step))
+        for start in range(0, whole, size):
+            cell = held[start : start + size]
+            envelope.extend(_extremes(cell, step))
             yield cell
         held = held[whole:].clone()
     if len(held):
-        envelope.append(_extremes(held, step))
+        envelope.extend(_extremes(held, step))
         yield held
 
 
 def _extremes(cell, step):
     cell = pad(cell, (0, -len(cell) % step)).view(-1, step)
-    return torch.stack(cell.aminmax(dim=1), dim=1).numpy()
+    return torch.stack(cell.aminmax(dim=1), dim=1).flatten().tolist()
 
 
 class _Collector:
-    """Windows over the last cells, and their posteriors spread over cells."""
+    """Windows over the last cells, and their posteriors spread over cells.
+
+    What is kept of every cell lies in growing arrays: a small tensor a cell,
+    scattered between the large ones of the encoder, would keep the memory of
+    those from being used again.
+    """
 
     def __init__(self, trained, view, cells, silence_db, batch_windows):
         self.trained, self.view = trained, view
         self.silence_db = -np.inf if silence_db is None else silence_db
         self.batch_windows = batch_windows
-        self.loudness, self.windows = [], 0
+        self.loudness, self.windows = array("d"), 0
         self._recent = deque(maxlen=cells)
         self._pending = []  # (waveform, first cell, last cell + 1)
-        self._sums, self._counts = [], []
+        self._sums, self._counts = array("d"), array("q")
 
     def add(self, cell):
         """Take the next cell and, once there are enough, a window."""
         power = float(cell.double().square().mean())
         self.loudness.append(10 * np.log10(max(power, 1e-12)))
-        self._sums.append(np.zeros(len(self.view.ids)))
+        self._sums.extend([0.0] * len(self.view.ids))
         self._counts.append(0)
         self._recent.append(cell)
         if len(self._recent) == self._recent.maxlen:
@@ -224,10 +231,10 @@ class _Collector:
 
     def posteriors(self):
         """Mean over the windows of each cell, nan at silence, [N, C]."""
-        rows = np.full((len(self._sums), len(self.view.ids)), np.nan)
-        for index, count in enumerate(self._counts):
-            if self.loudness[index] >= self.silence_db:
-                rows[index] = self._sums[index] / count
+        rows = np.array(self._sums).reshape(-1, len(self.view.ids))
+        with np.errstate(invalid="ignore"):  # 0 / 0: no window, silence
+            rows /= np.array(self._counts)[:, None]
+        rows[np.array(self.loudness) < self.silence_db] = np.nan
         return rows
 
     def _window(self):
@@ -249,10 +256,12 @@ class _Collector:
         samples = torch.tensor([len(wav) for wav in waveforms])
         batch = pad_sequence(waveforms, batch_first=True)
         rows, _ = self.trained.log_posteriors(batch, samples)
-        rows = self.view.probabilities(rows.double()).cpu().numpy()
+        rows = self.view.probabilities(rows.double()).tolist()
+        classes = len(self.view.ids)
         for row, (_, first, last) in zip(rows, self._pending, strict=True):
             for index in range(first, last):
-                self._sums[index] += row
+                for offset, probability in enumerate(row):
+                    self._sums[index * classes + offset] += probability
                 self._counts[index] += 1
         self.windows += len(self._pending)
         self._pending = []

@@ -1,5 +1,6 @@
 """Convolutional decoder: from visible frames to the masked ones."""
 
+import torch
 from torch import nn
 
 from speechbrain_e2v.lobes.positional import GroupedConvBlock
@@ -15,17 +16,26 @@ class ConvDecoder(nn.Module):
     embed_dim : int
         Width of input and prediction.
     channels, kernel, num_layers, groups : int
+    initial_scale : float
+        Factor on the initial weights of the last layer. At 1 (released) a
+        fresh student first learns to predict nothing, by crushing the
+        encoder's output; 0 starts from there and spares the encoder.
 
     Example
     -------
-    >>> import torch
     >>> decoder = ConvDecoder(8, channels=4, groups=2)
     >>> decoder.proj(decoder(torch.randn(2, 5, 8))).shape
     torch.Size([2, 5, 8])
     """
 
     def __init__(
-        self, embed_dim=768, channels=384, kernel=7, num_layers=4, groups=16
+        self,
+        embed_dim=768,
+        channels=384,
+        kernel=7,
+        num_layers=4,
+        groups=16,
+        initial_scale=1.0,
     ):
         super().__init__()
         widths = [embed_dim] + [channels] * num_layers
@@ -34,6 +44,9 @@ class ConvDecoder(nn.Module):
             for i in range(num_layers)
         )
         self.proj = nn.Linear(channels, embed_dim)
+        with torch.no_grad():
+            self.proj.weight.mul_(initial_scale)
+            self.proj.bias.mul_(initial_scale)
 
     def forward(self, x, real=None):
         """Map [B, T, D] to [B, T, channels]; `proj` is left to the caller.

@@ -75,9 +75,7 @@ class Block(nn.Module):
         pieces = frame_pieces(
             len(x), x.shape[1], x.device, FRAMES_ON_CPU, FRAMES_ON_GPU
         )
-        mlp = by_pieces(
-            lambda start, stop: self._mlp(x[:, start:stop]), pieces
-        )
+        mlp = by_pieces(lambda start, stop: self._mlp(x[:, start:stop]), pieces)
         return self.norm2(x + self.post_mlp_dropout(mlp)), mlp
 
     def _mlp(self, x):

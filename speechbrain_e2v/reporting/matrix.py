@@ -102,8 +102,7 @@ def _scores(plan, rows, letters):
         return [(printed, "no data here", NOTHING)]
     marks = dict.fromkeys(mark for row in here for mark in row.marks)
     ours = "; ".join(
-        row.corpus.partition(": ")[2]
-        + f" {row.features}: {_three(row.pooled)}"
+        row.corpus.partition(": ")[2] + f" {row.features}: {_three(row.pooled)}"
         for row in here
     )
     codes = " ".join(letters[mark] for mark in marks)

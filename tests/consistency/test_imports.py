@@ -27,7 +27,10 @@ ALLOWED = {
     "pretrain": TORCH_ONLY | DATA | {"brains", "experiment"},
     "recipe": TORCH_ONLY | DATA | {"brains", "experiment", "pretrain"},
     "synthetic": {"synthetic", "dataio"},
-    **dict.fromkeys(BESIDE, TORCH_ONLY | DATA | BESIDE | {"synthetic"}),
+    "reporting": DATA | {"reporting"},
+    **dict.fromkeys(
+        BESIDE, TORCH_ONLY | DATA | BESIDE | {"synthetic", "reporting"}
+    ),
     "__init__": set(),
 }
 # Extras: only inside the function that needs them.

@@ -133,7 +133,7 @@ def test_train(name, encoder, tmp_path, monkeypatch):
                 *("--noprogressbar", "--device", "cpu"),
             ],
         )
-        assert results["corpus"] == name
+        assert results["corpus"].split(":")[0] == name
         assert len(results["folds"]) == count
         marks = " ".join(results["protocol"]["marks"])
         assert ("test speakers occur in training" in marks) == (

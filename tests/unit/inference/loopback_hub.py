@@ -55,7 +55,7 @@ class _Handler(BaseHTTPRequestHandler):
                 filter(None, (asked.get("organization"), asked["name"]))
             )
             hub.repositories.setdefault(name, {})
-            hub.private[name] = asked.get("private")
+            hub.private[name] = asked.get("private") or asked.get("visibility")
             return self._answer({"url": f"{hub.url}/{name}", "id": name})
         if self.path == "/api/validate-yaml":
             return self._answer({"errors": [], "warnings": []})

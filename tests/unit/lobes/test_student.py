@@ -103,3 +103,14 @@ def test_utterance_sees_dropout_only_when_asked():
         output = student.train()(wav, None, layout, noise)
         zeros.append((output.tokens == 0).float().mean().item())
     assert zeros[0] == 0 and 0.4 < zeros[1] < 0.6
+
+
+def test_a_decoder_may_start_from_predicting_nothing():
+    torch.manual_seed(0)
+    decoder = ConvDecoder(48, 24, groups=4, initial_scale=0.0)
+    x = torch.randn(2, 9, 48, requires_grad=True)
+    prediction = decoder.proj(decoder(x))
+    assert prediction.abs().max() == 0
+    (prediction - 1).square().sum().backward()
+    assert x.grad.abs().max() == 0  # the encoder is left alone at first ...
+    assert decoder.proj.weight.grad.abs().max() > 0  # ... the decoder learns

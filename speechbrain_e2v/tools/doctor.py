@@ -1,0 +1,277 @@
+"""Check an installation: versions, audio, devices, and a one-second test.
+
+example:
+  e2v doctor
+"""
+
+import importlib
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+REQUIRED = (
+    "torch",
+    "torchaudio",
+    "speechbrain",
+    "hyperpyyaml",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "soundfile",
+    "safetensors",
+    "matplotlib",
+)
+EXTRAS = {
+    "umap-learn": "viz",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "transformers": "compare",
+    "gradio": "demo",
+}
+"""Optional distribution -> the extra of this package that installs it."""
+
+
+class Finding(NamedTuple):
+    """What one check found.
+
+    Arguments
+    ---------
+    state : str
+        "ok", "note" (works, but something is missing) or "BAD".
+    what : str
+        What was checked.
+    detail : str
+        What was found and, unless "ok", what to do.
+    """
+
+    state: str
+    what: str
+    detail: str
+
+
+def add_arguments(parser):
+    """Declare the arguments of `e2v doctor`: none."""
+
+
+def run(arguments):
+    """Print what every check finds.
+
+    Returns
+    -------
+    int
+        0, or 1 when something is broken.
+    """
+    broken = 0
+    checks = (python, packages, pair, audio, ffmpeg, device, extras, self_test)
+    for check in checks:
+        for finding in check():
+            print(f"{finding.state:<5} {finding.what:<12} {finding.detail}")
+            broken += finding.state == "BAD"
+    if broken:
+        print(f"e2v: {broken} of the checks above failed", file=sys.stderr)
+    return 1 if broken else 0
+
+
+def python():
+    """Which interpreter and system this is."""
+    detail = f"{platform.python_version()} on {platform.platform()}"
+    yield Finding("ok", "python", detail)
+
+
+def packages():
+    """Whether what the package needs is installed."""
+    versions = {name: version(name) for name in REQUIRED}
+    for name, found in versions.items():
+        if found is None:
+            yield Finding("BAD", name, f"missing: pip install {name}")
+    found = [f"{name} {v}" for name, v in versions.items() if v]
+    yield Finding("ok", "packages", ", ".join(found))
+
+
+def version(distribution):
+    """Return the installed version of a distribution, or None."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def pair():
+    """Whether torch and torchaudio belong together."""
+    found = version("torch"), version("torchaudio")
+    if None in found:
+        return
+    detail = f"torch {found[0]}, torchaudio {found[1]}"
+    if not same_release(*found):
+        yield Finding(
+            "BAD",
+            "torch pair",
+            f"{detail}: install the same release of both, from one index",
+        )
+        return
+    try:
+        importlib.import_module("torchaudio")
+    except (ImportError, OSError, RuntimeError) as error:
+        yield Finding(
+            "BAD",
+            "torch pair",
+            f"{detail}: torchaudio cannot be imported ({first_line(error)}); "
+            "install both again, from one index",
+        )
+        return
+    yield Finding("ok", "torch pair", detail)
+
+
+def same_release(torch_version, torchaudio_version):
+    """Compare two versions: major, minor and, where both say, the build.
+
+    Example
+    -------
+    >>> same_release("2.11.0+cpu", "2.11.1"), same_release("2.11.0", "2.10.0")
+    (True, False)
+    >>> same_release("2.11.0+cpu", "2.11.0+cu128")
+    False
+    """
+    (one, build), (other, other_build) = (
+        v.partition("+")[::2] for v in (torch_version, torchaudio_version)
+    )
+    same_build = build == other_build or not (build and other_build)
+    return one.split(".")[:2] == other.split(".")[:2] and same_build
+
+
+def audio():
+    """Which audio files can be read."""
+    try:
+        soundfile = importlib.import_module("soundfile")
+    except (ImportError, OSError) as error:
+        detail = f"{first_line(error)}; pip install --force-reinstall soundfile"
+        yield Finding("BAD", "audio", detail)
+        return
+    formats = soundfile.available_formats()
+    wanted = ("WAV", "FLAC", "OGG", "MP3", "AIFF")
+    detail = f"{soundfile.__libsndfile_version__} reads " + " ".join(
+        name for name in wanted if name in formats
+    )
+    missing = [name for name in wanted if name not in formats]
+    if missing:
+        detail += f", not {' '.join(missing)}: a newer soundfile does"
+    yield Finding("note" if missing else "ok", "audio", detail)
+
+
+def ffmpeg():
+    """Whether video and rare audio containers can be converted."""
+    program = shutil.which("ffmpeg")
+    if program is None:
+        detail = "not found: needed only to take audio out of video files"
+        yield Finding("note", "ffmpeg", detail)
+        return
+    done = subprocess.run(
+        [program, "-version"], capture_output=True, text=True, check=False
+    )
+    state = "BAD" if done.returncode else "ok"
+    detail = (done.stdout or done.stderr).strip().split("\n")[0]
+    yield Finding(state, "ffmpeg", f"{detail[:60]} ({program})")
+
+
+def device():
+    """Where the model would run."""
+    try:
+        torch = importlib.import_module("torch")
+    except (ImportError, OSError) as error:
+        yield Finding("BAD", "device", first_line(error))
+        return
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        size = properties.total_memory / 2**30
+        yield Finding(
+            "ok", f"cuda:{index}", f"{properties.name}, {size:.0f} GiB"
+        )
+    if not torch.cuda.is_available():
+        detail = "no GPU is visible"
+        if torch.version.cuda:
+            detail += f" (torch was built for CUDA {torch.version.cuda})"
+        yield Finding("note", "device", f"{detail}: the CPU is used")
+    count = f"{torch.get_num_threads()} threads on {os.cpu_count()} cores"
+    yield Finding("ok", "cpu", count)
+
+
+def extras():
+    """Which optional packages are there."""
+    missing = {
+        name: extra for name, extra in EXTRAS.items() if version(name) is None
+    }
+    found = [f"{n} {version(n)}" for n in EXTRAS if n not in missing]
+    if found:
+        yield Finding("ok", "extras", ", ".join(found))
+    for name, extra in missing.items():
+        detail = f"not installed: pip install 'speechbrain_e2v[{extra}]'"
+        yield Finding("note", name, detail)
+
+
+def self_test():
+    """Read a generated second of audio and extract features of it."""
+    begin = time.perf_counter()
+    try:
+        detail = one_second()
+    # Whatever a broken installation raises is what the user came to see.
+    except Exception as error:  # noqa: BLE001
+        detail = f"{type(error).__name__}: {first_line(error)}"
+        yield Finding("BAD", "self-test", detail)
+        return
+    elapsed = time.perf_counter() - begin
+    yield Finding("ok", "self-test", f"{detail}, {elapsed:.1f} s")
+
+
+def one_second():
+    """Write, read and encode one second; return what was done.
+
+    Raises
+    ------
+    RuntimeError
+        When features are not what they must be.
+    """
+    import numpy as np
+    import soundfile
+    import torch
+
+    from speechbrain_e2v.inference.extractor import Emotion2vec
+    from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        encoder = Emotion2vecEncoder(
+            embed_dim=48,
+            num_heads=4,
+            prenet_depth=1,
+            depth=2,
+            conv_channels=32,
+            pos_conv_groups=4,
+        )
+    model = Emotion2vec(encoder)
+    time_axis = np.arange(44100) / 44100
+    tone = 0.3 * np.sin(2 * np.pi * 220 * time_axis)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tone.flac"
+        soundfile.write(path, np.stack([tone, tone], axis=1), 44100)
+        paths = [path, path]
+        both = model.extract(paths, granularity="frame", batch_seconds=2)
+        alone = model.extract(path, granularity="frame")
+    frames = tuple(alone.values.shape)
+    error = float((both[0].values - alone.values).abs().max())
+    if frames != (49, 48) or not error < 1e-5:
+        raise RuntimeError(
+            f"features are {frames}, and differ by {error:.1e} in a batch"
+        )
+    return f"44.1 kHz stereo flac to {frames} features, in a batch as alone"
+
+
+def first_line(error):
+    """Return the first line of an error's message, or its type."""
+    return (str(error).strip() or type(error).__name__).split("\n")[0]

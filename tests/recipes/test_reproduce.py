@@ -1,0 +1,196 @@
+"""`e2v reproduce` with the real recipes on fake corpora, in this process."""
+
+import json
+import sys
+
+import pytest
+import torch
+
+from speechbrain_e2v import recipe as recipe_module
+from speechbrain_e2v.checkpoints.encoder_folder import save_encoder
+from speechbrain_e2v.cli import main
+from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
+from speechbrain_e2v.reporting.find_corpora import find_corpora, load_corpus
+from speechbrain_e2v.reporting.jobs import Job
+from tests.recipes.fake_corpora import (
+    RECIPES,
+    make_text,
+    make_wavs,
+    ravdess,
+)
+
+
+def emodb(folder):
+    make_wavs(
+        folder / "wav",
+        [
+            f"{speaker}{sentence}{letter}a"
+            for speaker in ("03", "08", "09", "10")
+            for sentence in ("a01", "b02")
+            for letter in "WFN"
+        ],
+    )
+
+
+def custom(folder):
+    names = [f"{speaker}{n}" for speaker in "abcd" for n in range(4)]
+    make_wavs(folder, names, rate=8000)
+    rows = [f"{name}.wav,{'xy'[int(name[1]) % 2]},{name[0]}" for name in names]
+    make_text(folder / "labels.csv", "\n".join(["path,label,speaker", *rows]))
+
+
+@pytest.fixture(scope="module")
+def data_root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("root")
+    emodb(root / "german" / "berlin")
+    custom(root / "calls")
+    ravdess(root / "ravdess_speech")
+    make_wavs(root / "noise", ["a", "b"])
+    return root
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    torch.manual_seed(0)
+    encoder = Emotion2vecEncoder(
+        embed_dim=16, num_heads=4, prenet_depth=1, depth=1,
+        num_extra_tokens=2, conv_channels=8, pos_conv_groups=4,
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("mine") / "encoder"
+    return save_encoder(folder, encoder, {"pretraining": {"calls": 0.1}})
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Jobs run here, and are recorded; SpeechBrain's hook is taken back."""
+    ran = []
+
+    def run(job):
+        script, *argv = job.command
+        ran.append((job.corpus, job.protocol, job.features))
+        job.output.mkdir(parents=True, exist_ok=True)
+        try:
+            recipe_module.downstream(
+                load_corpus(RECIPES / script.split("/")[-2]), argv
+            )
+        except SystemExit as error:
+            return str(error).removeprefix("error: ")
+        note = json.dumps({"digest": job.digest()})
+        (job.output / "job.json").write_text(note)
+        return None
+
+    monkeypatch.setattr(Job, "run", run)
+    monkeypatch.setattr(
+        "speechbrain.utils.logger.get_environment_description", str
+    )
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    return ran
+
+
+def command(data_root, encoder, output, *more):
+    return [
+        "reproduce", "--data_root", str(data_root), "--encoder",
+        f"mine={encoder}",
+        "--output", str(output), "--number_of_epochs", "1", "--device", "cpu",
+        "--allow_partial", *more,
+    ]  # fmt: skip
+
+
+def test_corpora_are_found_by_name_and_by_content(data_root):
+    recipes = [RECIPES / n for n in ("EmoDB", "RAVDESS-Speech", "SAVEE")]
+    found = find_corpora(data_root, [*recipes, RECIPES / "Custom"])
+    assert found == {
+        "EmoDB": [data_root / "german" / "berlin"],
+        "RAVDESS-Speech": [data_root / "ravdess_speech"],
+        "SAVEE": [],
+        "Custom": [data_root / "calls"],
+    }
+
+
+def test_from_nothing_to_a_table_and_again(
+    data_root, encoder, tmp_path, in_process, capsys
+):
+    out = tmp_path / "out"
+    arguments = command(
+        data_root, encoder, out, "--corpora", "EmoDB", "SAVEE", "Custom",
+        "--protocols", "strict",
+    )  # fmt: skip
+    assert main(arguments) == 0
+    columns = ["MFCC statistics", "random encoder", "mine"]
+    assert in_process == [
+        *[("EmoDB", "leave_one_speaker_out", name) for name in columns],
+        *[("Custom: calls", "speaker_kfold", name) for name in columns],
+    ]
+    text = (out / "table.md").read_text()
+    overview = text.split("\n\n")[2]
+    assert "| corpus | protocol | score | paper | MFCC statistics | random" in (
+        overview
+    )
+    assert "| SAVEE | leave_one_speaker_out | WA | - | no data |" in overview
+    assert "24 of 535 utterances: not the whole corpus" in text
+    assert "the encoder heard Custom: calls in pretraining" in text
+    assert "mine - MFCC statistics" in text
+    files = {s: (out / f"table.{s}").read_text() for s in ("csv", "md", "tex")}
+    in_process.clear()
+    assert main(arguments) == 0
+    assert in_process == [], "what is done is not done again"
+    assert {s: (out / f"table.{s}").read_text() for s in files} == files
+    # Interrupted in the middle: the same table.
+    for path in (out / "EmoDB").rglob("job.json"):
+        path.unlink()
+    next((out / "EmoDB").rglob("folds/01/seed42/result.json")).unlink()
+    assert main(arguments) == 0
+    assert len(in_process) == 3
+    assert {s: (out / f"table.{s}").read_text() for s in files} == files
+    capsys.readouterr()
+    assert main(["audit", str(out)]) == 1  # every fake wav is the same audio
+    assert "LEAK: audio in train and test" in capsys.readouterr().out
+
+
+def test_a_failure_is_a_row(data_root, encoder, tmp_path, in_process, capsys):
+    out = tmp_path / "out"
+    arguments = command(
+        data_root, encoder, out, "--corpora", "EmoDB", "--table", "4",
+        "--protocols", "paper",
+    )  # fmt: skip
+    arguments.remove("--allow_partial")
+    assert main(arguments) == 1
+    assert "failed: EmoDB: " in (out / "table.md").read_text()
+    assert "is not the complete corpus" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--corpora", "EmoDb"], "no recipe EmoDb; there are AESDD"),
+        (["--corpora", "EmoDB", "--table", "3"], "table 3 has MELD"),
+        (["--encoder", "a=/nowhere"], "/nowhere is not an encoder folder"),
+        (["--data_root", "/nowhere"], "no folder /nowhere"),
+    ],
+)
+def test_bad_options(more, message, data_root, encoder, tmp_path, capsys):
+    assert main(command(data_root, encoder, tmp_path, *more)) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_two_columns_of_one_name(data_root, encoder, tmp_path, capsys):
+    arguments = command(data_root, encoder, tmp_path)
+    arguments.insert(arguments.index("--encoder") + 1, f"mine={encoder}")
+    assert main(arguments) == 1
+    assert "two columns would be called" in capsys.readouterr().err
+
+
+def test_a_job_is_a_process_with_a_log(tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text("print('hello')\nraise SystemExit('error: no room')\n")
+    job = Job("a", "b", "c", (str(script),), tmp_path / "out", None)
+    assert job.run() == "no room"
+    assert "hello" in (tmp_path / "out" / "run.log").read_text()
+    assert not job.is_done()
+    script.write_text("import sys; print(sys.argv)\n")
+    assert job.run() is None
+    assert not job.is_done(), "there is no results.json"
+    (tmp_path / "out" / "results.json").touch()
+    assert job.is_done()
+    other = Job("a", "b", "c", (str(script), "--x"), tmp_path / "out", None)
+    assert not other.is_done()

@@ -1,0 +1,44 @@
+"""`e2v doctor`: well here, and seeing what is broken."""
+
+from speechbrain_e2v.cli import main
+from speechbrain_e2v.lobes.positional import RelativePositionalConv
+from speechbrain_e2v.tools import doctor
+
+
+def lines_of(capsys):
+    lines = capsys.readouterr().out.splitlines()
+    return {line[6:18].strip(): line for line in lines}
+
+
+def test_this_installation(capsys):
+    assert main(["doctor"]) == 0
+    lines = lines_of(capsys)
+    assert "(49, 48) features" in lines["self-test"]
+    assert lines["torch pair"].startswith("ok")
+    assert not any(line.startswith("BAD") for line in lines.values())
+
+
+def test_a_pair_of_different_releases(monkeypatch):
+    versions = {"torch": "2.11.0", "torchaudio": "2.10.0"}
+    monkeypatch.setattr(doctor, "version", versions.get)
+    (finding,) = doctor.pair()
+    assert finding.state == "BAD" and "same release" in finding.detail
+
+
+def test_a_missing_package(monkeypatch, capsys):
+    def version(name):
+        return None if name == "safetensors" else "1.0"
+
+    monkeypatch.setattr(doctor, "version", version)
+    assert main(["doctor"]) == 1
+    assert "pip install safetensors" in lines_of(capsys)["safetensors"]
+
+
+def test_a_failing_self_test(monkeypatch):
+    def broken(*_):
+        raise RuntimeError("no kernel image\nmore")
+
+    monkeypatch.setattr(RelativePositionalConv, "forward", broken)
+    (finding,) = doctor.self_test()
+    assert finding.state == "BAD"
+    assert finding.detail == "RuntimeError: no kernel image"
