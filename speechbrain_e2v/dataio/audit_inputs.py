@@ -46,6 +46,11 @@ class Audited:
     is_run: bool = False
     unknown_labels: tuple = ()
 
+    @property
+    def utterances_key(self):
+        """What says that two runs read the same audio."""
+        return tuple((u.wav, u.start, u.stop, u.emo) for u in self.utterances)
+
 
 def runs_below(folder):
     """Folders with ``results.json``, sorted.

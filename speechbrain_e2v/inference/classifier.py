@@ -8,10 +8,15 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from speechbrain_e2v.checkpoints.hub import resolve
-from speechbrain_e2v.dataio.audio import probe, read_audio
 from speechbrain_e2v.inference.classifier_folder import (
     DESCRIPTION,
     read_classifier,
+)
+from speechbrain_e2v.inference.clips import (
+    Clip,
+    TooShort,
+    clips_of,
+    measure,
 )
 from speechbrain_e2v.inference.export_classifier import (
     classifier_from_published,
@@ -28,7 +33,7 @@ class Prediction:
     Arguments
     ---------
     source : str
-        Path, or ``input <number>`` for an array.
+        Path, id of a piece of a file, or ``array <number>``.
     label : str or None
         Stable English id; None when the best class was rejected.
     published : str or None
@@ -118,24 +123,23 @@ class EmotionClassifier:
         """Stable ids of the classes, a list in the order of the outputs."""
         return [label.id for label in self.trained.labels]
 
-    def classify(
-        self, audio, labels=None, merge=None, reject=None, batch_seconds=60.0
-    ):
+    def classify(self, audio, labels=None, merge=None, reject=None, **reading):
         """Classify utterances; a result does not depend on its batch.
 
         Arguments
         ---------
         audio : sequence
-            Paths of audio files of any rate, or mono waveforms [S] of
-            16,000 Hz (tensors or arrays).
+            Paths of audio files of any rate, waveforms [S] or [S, channels],
+            or clips (:mod:`speechbrain_e2v.inference.clips`).
         labels : sequence of str or None
             Only these classes compete; their probabilities add up to 1.
         merge : dict of str to sequence of str or None
             New class to the classes that are added up for it.
         reject : float or None
             Below this probability the label is None.
-        batch_seconds : float
-            Seconds of audio that are computed together.
+        **reading
+            ``sample_rate`` of the waveforms in Hz (16,000) and
+            ``batch_seconds``, audio that is computed together (60).
 
         Returns
         -------
@@ -156,7 +160,7 @@ class EmotionClassifier:
         audio = list(audio)
         found = [None] * len(audio)
         for index, outcome in self.outcomes(
-            audio, labels, merge, reject, batch_seconds
+            audio, labels, merge, reject, **reading
         ):
             if isinstance(outcome, ValueError):
                 raise outcome
@@ -164,7 +168,13 @@ class EmotionClassifier:
         return found
 
     def outcomes(
-        self, audio, labels=None, merge=None, reject=None, batch_seconds=60.0
+        self,
+        audio,
+        labels=None,
+        merge=None,
+        reject=None,
+        sample_rate=SAMPLE_RATE,
+        batch_seconds=60.0,
     ):
         """Like `classify`, but go on after files that cannot be used.
 
@@ -176,24 +186,29 @@ class EmotionClassifier:
         if reject is not None and not 0.0 <= reject <= 1.0:
             raise ValueError(f"reject is {reject}; give a probability, 0 to 1.")
         view = label_view(self.trained.labels, labels, merge)
+        clips = [
+            item
+            if isinstance(item, Clip)
+            else clips_of([item], sample_rate)[0]
+            for item in audio
+        ]
         sizes, usable = [], []
-        for index, item in enumerate(audio):
-            try:
-                sizes.append(_size(item, index))
+        for index, size in enumerate(measure(clips, MIN_SAMPLES)):
+            if isinstance(size, ValueError):  # AudioError too
+                yield index, size
+            else:
+                sizes.append(size)
                 usable.append(index)
-            except ValueError as error:  # AudioError too
-                yield index, error
         for batch in in_batches(sizes, batch_seconds):
             waveforms, indices = [], []
-            for position in batch:
-                index = usable[position]
+            for index in (usable[position] for position in batch):
                 try:
-                    waveforms.append(_waveform(audio[index], index))
+                    waveforms.append(_read(clips[index]))
                     indices.append(index)
                 except ValueError as error:
                     yield index, error
             if waveforms:
-                names = [_name(audio[index], index) for index in indices]
+                names = [_source(clips[index], index) for index in indices]
                 predictions = self._predict(waveforms, names, view, reject)
                 yield from zip(indices, predictions, strict=True)
 
@@ -218,35 +233,15 @@ class EmotionClassifier:
             )
 
 
-def _is_path(item):
-    return isinstance(item, (str, Path))
+def _source(clip, index):
+    if clip.waveform is not None:
+        return f"array {index}"
+    whole = (clip.start, clip.stop) == (None, None)
+    return clip.path if whole else clip.name
 
 
-def _name(item, index):
-    return str(item) if _is_path(item) else f"input {index}"
-
-
-def _size(item, index):
-    """Samples at 16 kHz, for grouping."""
-    if _is_path(item):
-        info = probe(item)
-        return round(info.num_samples * SAMPLE_RATE / info.sample_rate)
-    return len(_waveform(item, index))
-
-
-def _waveform(item, index):
-    if _is_path(item):
-        wav = read_audio(item)
-    else:
-        wav = torch.as_tensor(item, dtype=torch.float32)
-        if wav.dim() != 1:
-            raise ValueError(
-                f"input {index} has shape {tuple(wav.shape)}; give one mono "
-                "waveform [S] of 16,000 Hz."
-            )
-    if len(wav) < MIN_SAMPLES:
-        raise ValueError(
-            f"{_name(item, index)}: {len(wav)} samples at 16 kHz are too few "
-            f"for one frame ({MIN_SAMPLES}, 25 ms); leave it out."
-        )
+def _read(clip):
+    wav = clip.read()
+    if len(wav) < MIN_SAMPLES:  # shorter than its header says
+        raise TooShort(clip.source, len(wav))
     return wav

@@ -83,7 +83,7 @@ def _copy(folder, target, description, overwrite):
     for name in _FILES:
         shutil.copyfile(folder / name, target / f".{name}.tmp")
         (target / f".{name}.tmp").replace(target / name)
-    replace_text(target / "README.md", model_card(description, str(target)))
+    replace_text(target / "README.md", model_card(description))
     return str(target)
 
 

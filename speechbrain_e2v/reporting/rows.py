@@ -148,7 +148,7 @@ def _read(path):
             results["pooled"],
             results["fold_spread"],
             results["interval95"],
-            tuple(protocol["marks"]),
+            tuple(protocol["marks"]) + _other_probe(results),
             protocol["n_folds"],
             len(results["seeds"]),
             sum(results["counts"].values()),
@@ -185,6 +185,13 @@ def features_name(upstream):
         "statistics of MFCCs": "MFCC statistics",
         "encoder at random initialisation": "random encoder",
     }.get(upstream["kind"], upstream["kind"])
+
+
+def _other_probe(results):
+    """The paper's numbers are of its own probe."""
+    name = results["classifier"].get("kind")
+    trained = results["upstream"]["kind"] == "trained encoder"
+    return () if not trained or name == "probe" else (f"by {name}",)
 
 
 def _classifier_name(description):

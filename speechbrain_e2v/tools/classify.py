@@ -1,7 +1,7 @@
 """Recognise the emotion of audio files.
 
 examples:
-  e2v classify a.wav b.flac --model results/my_classifier
+  e2v classify a.wav recordings/ --model results/my_classifier
   e2v classify *.wav --labels happy,sad,neutral --reject 0.5 --csv
   e2v classify *.wav --merge happy=happy,excited --json
 """
@@ -10,6 +10,7 @@ import csv
 import json
 import sys
 
+from speechbrain_e2v.inference.audio_list import list_clips
 from speechbrain_e2v.inference.classifier import EmotionClassifier, Prediction
 
 DEFAULT_MODEL = "emotion2vec/emotion2vec_plus_base"
@@ -18,7 +19,12 @@ REJECTED = "-"
 
 def add_arguments(parser):
     """Declare the arguments of `e2v classify`."""
-    parser.add_argument("files", nargs="+", metavar="FILE")
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILES",
+        help="audio files, folders, lists (.txt) or manifests (.json)",
+    )
     add_model_arguments(parser)
     parser.add_argument(
         "--reject",
@@ -80,14 +86,15 @@ def run(arguments):
     int
         0, or 1 when a file could not be used.
     """
+    clips = list_clips(arguments.files)
     classifier = load_model(arguments)
-    found = [None] * len(arguments.files)
+    found = [None] * len(clips)
     for index, outcome in classifier.outcomes(
-        arguments.files,
+        clips,
         arguments.labels,
         dict(arguments.merge or ()),
         arguments.reject,
-        arguments.batch_seconds,
+        batch_seconds=arguments.batch_seconds,
     ):
         found[index] = outcome
     good = [item for item in found if isinstance(item, Prediction)]

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from unit.inference.tiny import noise
 
 from speechbrain_e2v.dataio.audio import AudioError, read_audio
 from speechbrain_e2v.inference.audio_blocks import audio_blocks
-from unit.inference.tiny import noise
 
 
 @pytest.mark.parametrize("rate", [16000, 8000, 11025, 22050, 44100, 48000])

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from unit.inference.tiny import noise, tiny_trained
 
 from speechbrain_e2v.dataio.audio import AudioError
 from speechbrain_e2v.inference import EmotionClassifier
 from speechbrain_e2v.inference.classifier_folder import write_classifier
-from unit.inference.tiny import noise, tiny_trained
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,13 @@ def test_arrays_and_files_mix(classifier, files):
     assert scores[0] == pytest.approx(scores[2], abs=1e-5)
 
 
+def test_waveforms_of_another_rate_are_resampled(classifier, files):
+    wav, rate = soundfile.read(files[1], dtype="float32")  # stereo, 8 kHz
+    [expected] = classifier.classify(files[1:2])
+    [found] = classifier.classify([wav], sample_rate=rate)
+    assert found.scores == pytest.approx(expected.scores, abs=1e-5)
+
+
 def test_classes_can_be_chosen(classifier, files):
     [full] = classifier.classify(files[:1])
     [part] = classifier.classify(files[:1], labels=["happy", "sad"])
@@ -93,6 +100,7 @@ def test_bad_files_are_named_and_the_rest_goes_on(classifier, files, tmp_path):
         ({"audio": "a.wav"}, r"give a list: \['a.wav'\]"),
         ({"audio": [], "reject": 50}, "reject is 50"),
         ({"audio": [torch.zeros(2, 400)]}, r"shape \(2, 400\)"),
+        ({"audio": [torch.zeros(399)]}, "399 samples"),
     ],
 )
 def test_wrong_arguments_are_named(classifier, arguments, named):

@@ -9,13 +9,13 @@ import soundfile
 import torch
 from safetensors.torch import load_file, save_file
 from speechbrain.inference.classifiers import EncoderClassifier
+from unit.inference.tiny import noise, tiny_trained
 
 from speechbrain_e2v.dataio.audio import read_audio
 from speechbrain_e2v.inference.classifier_folder import (
     read_classifier,
     write_classifier,
 )
-from unit.inference.tiny import noise, tiny_trained
 
 ELSEWHERE = """
 import socket, sys, json

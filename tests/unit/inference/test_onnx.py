@@ -4,9 +4,9 @@ import json
 
 import pytest
 import torch
+from unit.inference.tiny import noise, tiny_trained
 
 from speechbrain_e2v.inference import onnx as ours
-from unit.inference.tiny import noise, tiny_trained
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import json
 import pytest
 import soundfile
 import torch
+from unit.inference.tiny import CLASSES, frozen_frames, tiny_encoder, write_run
 
 from speechbrain_e2v.brains.outcome import load_head
 from speechbrain_e2v.checkpoints.encoder_folder import save_encoder
@@ -12,7 +13,6 @@ from speechbrain_e2v.dataio.upstreams import trained_encoder
 from speechbrain_e2v.inference.calibration import calibrate
 from speechbrain_e2v.inference.model_card import model_card
 from speechbrain_e2v.inference.probe_run import choose, classifier_from_run
-from unit.inference.tiny import CLASSES, frozen_frames, tiny_encoder, write_run
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,13 @@ def test_the_card_tells_fold_scores_and_marks_but_no_path(run):
             **trained.about,
         }
     )
-    for piece in ("fold 1 (block 1), seed 7", "* a mark", "| 1 | happiness |",
-                  "first 24 numbers", "last 8", "heard without labels: X"):  # fmt: skip
+    for piece in (
+        "fold 1 (block 1), seed 7",
+        "* a mark",
+        "| 1 | happiness | happy | happiness |",
+        "first 24 numbers",
+        "last 8 are",
+        "heard without labels: X",
+    ):
         assert piece in card
     assert str(run.parent) not in card

@@ -8,14 +8,14 @@ import threading
 
 import pytest
 import torch
+from unit.inference.loopback_hub import LoopbackHub
+from unit.inference.tiny import tiny_trained
 
 from speechbrain_e2v.inference.classifier_folder import (
     read_classifier,
     write_classifier,
 )
 from speechbrain_e2v.inference.publish import publish
-from unit.inference.loopback_hub import LoopbackHub
-from unit.inference.tiny import tiny_trained
 
 PULL = """
 import json, sys, torch

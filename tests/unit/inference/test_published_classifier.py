@@ -3,6 +3,11 @@
 import pytest
 import torch
 from speechbrain.inference.classifiers import EncoderClassifier
+from unit.checkpoints.published_tiny import (
+    tiny_pair,
+    write_fairseq,
+    write_funasr,
+)
 
 from speechbrain_e2v.checkpoints.published_head import NINE_TOKENS
 from speechbrain_e2v.inference.classifier import EmotionClassifier
@@ -11,7 +16,6 @@ from speechbrain_e2v.inference.export_classifier import (
     classifier_from_published,
     trained_classifier,
 )
-from unit.checkpoints.published_tiny import tiny_pair, write_fairseq, write_funasr
 
 
 def nine_class_folder(folder, state, sizes, tokens=NINE_TOKENS):

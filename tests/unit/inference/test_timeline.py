@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from unit.inference.tiny import noise, tiny_trained
 
 from speechbrain_e2v.dataio.audio import read_audio
 from speechbrain_e2v.inference.classifier import EmotionClassifier
 from speechbrain_e2v.inference.segments import Segment, segments_of
 from speechbrain_e2v.inference.timeline import emotion_timeline
-from unit.inference.tiny import noise, tiny_trained
 
 HOUR = """
 import resource, json, sys

@@ -43,7 +43,8 @@ def test_json(timeline, tmp_path):
 
 
 def test_csv(timeline, tmp_path):
-    rows = list(csv.DictReader(written(timeline, tmp_path, ".csv").splitlines()))
+    lines = written(timeline, tmp_path, ".csv").splitlines()
+    rows = list(csv.DictReader(lines))
     assert [row["label"] for row in rows] == [s.label for s in SEGMENTS]
     assert float(rows[2]["end"]) == 3725.25 and rows[1]["confidence"] == ""
 

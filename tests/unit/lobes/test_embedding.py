@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from unit.inference.tiny import tiny_encoder
 
 from speechbrain_e2v.dataio.upstreams import FrozenEncoder
 from speechbrain_e2v.lobes.embedding import (
@@ -10,7 +11,6 @@ from speechbrain_e2v.lobes.embedding import (
     UtteranceNormalisation,
 )
 from speechbrain_e2v.lobes.heads import FrameMLPHead, LinearHead
-from unit.inference.tiny import tiny_encoder
 
 SAMPLES = (16000, 400, 7001)
 

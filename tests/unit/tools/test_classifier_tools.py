@@ -5,6 +5,7 @@ import json
 
 import pytest
 import soundfile
+from unit.inference.tiny import noise, tiny_trained, write_run
 
 from speechbrain_e2v.cli import main
 from speechbrain_e2v.inference.classifier_folder import (
@@ -12,7 +13,6 @@ from speechbrain_e2v.inference.classifier_folder import (
     write_classifier,
 )
 from speechbrain_e2v.inference.timeline_files import KINDS
-from unit.inference.tiny import noise, tiny_trained, write_run
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,12 @@ def test_json_and_csv_agree(model, files, capsys):
         assert cells["label"] == row["label"]
         for name, score in row["scores"].items():
             assert float(cells[name]) == pytest.approx(score, abs=1e-6)
+
+
+def test_folders_are_searched(model, files, tmp_path, capsys):
+    assert main(["classify", str(tmp_path), "--model", model, "--csv"]) == 0
+    rows = csv.DictReader(capsys.readouterr().out.splitlines())
+    assert [row["file"] for row in rows] == files
 
 
 def test_labels_merge_and_reject(model, files, capsys):
