@@ -27,10 +27,10 @@ def list_clips(arguments):
     Returns
     -------
     list of Clip
-        Each file once. Below a folder, ids are relative paths without their
-        suffix. Other files are named by their stems, or by their path below
-        the deepest common folder where stems collide. A suffix is kept where
-        ids would still be equal.
+        Each file once. Ids are paths below the folder that was given, and
+        the stems of single files; where two of these are the same, the paths
+        of all below their deepest common folder. Suffixes are left out where
+        that is enough.
 
     Raises
     ------
@@ -116,22 +116,22 @@ def _safe(name):
 
 
 def _named(files):
-    loose = [os.path.abspath(path) for path, root in files if root is None]
-    stems = Counter(Path(path).stem for path in loose)
-    common = None
-    if any(count > 1 for count in stems.values()):
-        common = os.path.commonpath([os.path.dirname(path) for path in loose])
-    relative = []
-    for path, root in files:
-        if root is not None:
-            relative.append(path.relative_to(root))
-        elif common is not None:
-            relative.append(Path(os.path.relpath(path, common)))
-        else:
-            relative.append(Path(path.name))
-    bare = [path.with_suffix("").as_posix() for path in relative]
-    count = Counter(bare)
+    """Name files: (path, folder it was found below, or None) each."""
+    relative = [
+        path.relative_to(root) if root is not None else Path(path.name)
+        for path, root in files
+    ]
+    ids = [path.with_suffix("").as_posix() for path in relative]
+    folders = {}
+    for (path, _), name in zip(files, ids, strict=True):
+        folders.setdefault(name, set()).add(path.absolute().parent)
+    if any(len(where) > 1 for where in folders.values()):
+        paths = [os.path.abspath(path) for path, _ in files]
+        common = os.path.commonpath([os.path.dirname(path) for path in paths])
+        relative = [Path(os.path.relpath(path, common)) for path in paths]
+        ids = [path.with_suffix("").as_posix() for path in relative]
+    count = Counter(ids)
     return [
         Clip(name if count[name] == 1 else kept.as_posix(), path=str(path))
-        for (path, _), kept, name in zip(files, relative, bare, strict=True)
+        for (path, _), kept, name in zip(files, relative, ids, strict=True)
     ]

@@ -77,9 +77,13 @@ class Job:
             )
         if done.returncode:
             return _reason(log.read_text("utf-8"), done.returncode)
-        note = json.dumps({"digest": self.digest()})
-        replace_text(self.output / "job.json", note + "\n")
+        self.note_done()
         return None
+
+    def note_done(self):
+        """Write ``job.json``: that it is done, and its column's name."""
+        note = {"digest": self.digest(), "features": self.features}
+        replace_text(self.output / "job.json", json.dumps(note) + "\n")
 
 
 def _reason(text, status):

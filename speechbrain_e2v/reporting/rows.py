@@ -142,7 +142,7 @@ def _read(path):
         return ResultRow(
             results["corpus"],
             protocol["name"],
-            features_name(upstream),
+            _column(path.parent) or features_name(upstream),
             _classifier_name(results["classifier"]),
             upstream["kind"] == "trained encoder",
             results["pooled"],
@@ -159,6 +159,14 @@ def _read(path):
             f"{path} is no results.json of this version ({error!r}); run the "
             "recipe again"
         ) from error
+
+
+def _column(folder):
+    """The name that `e2v reproduce` gave the features, if it did."""
+    note = folder / "job.json"
+    if not note.is_file():
+        return None
+    return json.loads(note.read_text("utf-8")).get("features")
 
 
 def features_name(upstream):

@@ -11,7 +11,6 @@ example:
 import re
 import shutil
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from speechbrain_e2v.reporting.find_corpora import (
@@ -272,7 +271,7 @@ def _run_job(job, counter):
 
 def _row(job):
     (row,) = read_rows([job.output / "results.json"])
-    return replace(row, features=job.features)
+    return row
 
 
 def _score(job):

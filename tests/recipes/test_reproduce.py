@@ -1,6 +1,5 @@
 """`e2v reproduce` with the real recipes on fake corpora, in this process."""
 
-import json
 import sys
 
 import pytest
@@ -75,8 +74,7 @@ def in_process(monkeypatch):
             )
         except SystemExit as error:
             return str(error).removeprefix("error: ")
-        note = json.dumps({"digest": job.digest()})
-        (job.output / "job.json").write_text(note)
+        job.note_done()
         return None
 
     monkeypatch.setattr(Job, "run", run)
@@ -131,6 +129,8 @@ def test_from_nothing_to_a_table_and_again(
     assert "the encoder heard Custom: calls in pretraining" in text
     assert "mine - MFCC statistics" in text
     files = {s: (out / f"table.{s}").read_text() for s in ("csv", "md", "tex")}
+    assert main(["table", str(out), "-o", str(out / "again.csv")]) == 0
+    assert (out / "again.csv").read_text() == files["csv"]
     in_process.clear()
     assert main(arguments) == 0
     assert in_process == [], "what is done is not done again"

@@ -83,9 +83,7 @@ LAYERS = {
 @pytest.mark.parametrize("layer", LAYERS)
 def test_layers_and_granularities(model, layer, granularity):
     waves = [noise(7000), noise(12_345)]
-    found = model.extract(
-        waves, 16000, granularity, layer, batch_seconds=100
-    )
+    found = model.extract(waves, 16000, granularity, layer, batch_seconds=100)
     for wav, ours in zip(waves, found, strict=True):
         expected = LAYERS[layer](states_of(model, wav))
         if granularity == "utterance":

@@ -111,4 +111,6 @@ def test_one_piece_while_a_graph_is_recorded():
         torch.jit.trace(Probe(), torch.zeros(1), check_trace=False)
         torch.export.export(Probe(), (torch.zeros(1),))
         assert all(one == [(0, 100)] for one in cut) and len(cut) >= 2
-        assert len(pieces.frame_pieces(1, 100, torch.device("cpu"), 10, 1)) == 10
+        assert (
+            len(pieces.frame_pieces(1, 100, torch.device("cpu"), 10, 1)) == 10
+        )

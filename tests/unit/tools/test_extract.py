@@ -18,6 +18,7 @@ from speechbrain_e2v.cli import main
 from speechbrain_e2v.dataio.features import FeatureStore
 from speechbrain_e2v.dataio.manifest import Utterance, write_manifest
 from speechbrain_e2v.inference import Emotion2vec
+from speechbrain_e2v.inference.audio_list import list_clips
 from speechbrain_e2v.inference.store_writer import StoreWriter
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 
@@ -75,7 +76,8 @@ def same(ours, expected):
 
 def written(folder, suffix="npy"):
     return sorted(
-        path.relative_to(folder).as_posix() for path in folder.rglob(f"*.{suffix}")
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob(f"*.{suffix}")
     )
 
 
@@ -107,9 +109,8 @@ def test_lists_and_manifests(encoder, model, audio, tmp_path):
     write_manifest(manifest, [row], audio)
     output = tmp_path / "out"
     assert extract(encoder, output, text, scp, manifest) == 0
-    assert written(output) == [f"{n}.npy" for n in ("part", "x", "y")] or (
-        written(output) == ["a/x.npy", "a/y.npy", "b/y.npy", "part.npy"]
-    )
+    # Two files are called y: all get their folders.
+    assert written(output) == ["a/x.npy", "a/y.npy", "b/y.npy", "part.npy"]
     wave, _ = soundfile.read(audio / "b/x.wav", dtype="float32")
     expected = model.extract(wave[3200:9600], 16000, "frame").values
     same(np.load(output / "part.npy"), expected)
@@ -198,11 +199,26 @@ def test_a_store_goes_on_where_it_stopped(
 def test_a_finished_store_takes_more(encoder, model, audio, tmp_path):
     output = tmp_path / "out"
     store = ("--format", "store")
-    assert extract(encoder, output, audio / "b", *store) == 0
-    first = FeatureStore(output).utterance("x").copy()
-    assert extract(encoder, output, audio / "b", audio / "a", *store) == 1 or True
-    again = FeatureStore(output)
-    np.testing.assert_array_equal(again.utterance("x"), first)
+    some, more = audio / "b/y.flac", audio / "a"
+    assert extract(encoder, output, some, *store) == 0
+    first = FeatureStore(output).utterance("y").copy()
+    (audio / "a/y.wav").rename(audio / "a/z.wav")
+    assert extract(encoder, output, more, *store) == 0
+    both = FeatureStore(output)
+    assert len(both) == 3
+    np.testing.assert_array_equal(both.utterance("y"), first)
+    expected = model.extract(audio / "a/z.wav", granularity="frame").values
+    same(both.utterance("z"), expected)
+
+
+def test_names_that_collide(audio):
+    def names(*paths):
+        return [clip.name for clip in list_clips([audio / p for p in paths])]
+
+    assert names("a", "b/y.wav") == ["a/x", "a/y", "b/y"]
+    assert names("a", "b") == NAMES
+    assert names("b/y.wav", "b/y.flac") == ["y.wav", "y.flac"]
+    assert names("a/x.wav", "a/../a/x.wav") == ["x"]
 
 
 def test_other_settings_are_refused(encoder, audio, tmp_path, capsys):
@@ -227,7 +243,11 @@ def test_bad_files_are_named_and_the_rest_is_done(
     said = capsys.readouterr()
     assert "4 clips" in said.out
     tail = said.err[said.err.index("e2v: 3 could not be used:") :]
-    for words in ("x.wav: unreadable", "click.wav: 100 samples", "nan.wav: non"):
+    for words in (
+        "x.wav: unreadable",
+        "click.wav: 100 samples",
+        "nan.wav: non",
+    ):
         assert words in tail
     assert written(output) == [f"{name}.npy" for name in NAMES[1:]]
     assert not list(output.rglob("*.tmp"))
