@@ -16,6 +16,9 @@ from speechbrain_e2v.inference.classifier_folder import (
 )
 from speechbrain_e2v.inference.model_card import model_card
 
+# HTTPError of the library that this huggingface_hub uses (requests, httpx,
+# httpx2); in the later ones lost connections are of this class too.
+_TransportError = HfHubHTTPError.__bases__[0]
 _FILES = (
     "hyperparams.yaml",
     "embedding_model.ckpt",
@@ -56,6 +59,8 @@ def publish(folder, target, private=False, endpoint=None, overwrite=False):
     ValueError
     PermissionError
         When the hub refuses; says how to log in.
+    ConnectionError
+        When it cannot be reached.
     """
     folder = Path(folder)
     read_classifier(folder)
@@ -111,4 +116,9 @@ def _upload(folder, repository, description, private, endpoint):
                 "`hf auth login`, with a token that may write there."
             ) from error
         raise
+    except _TransportError as error:
+        raise ConnectionError(
+            f"{repository}: {api.endpoint} cannot be reached ({error}); "
+            "connect, or push to a folder (./path)."
+        ) from error
     return done.commit_url

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -74,6 +75,15 @@ def test_a_refusal_says_how_to_log_in(hub, folder, monkeypatch):
     with pytest.raises(PermissionError, match="hf auth login"):
         publish(folder, "ann/emotions", endpoint=hub.url)
     assert not hub.repositories
+
+
+def test_a_hub_that_is_not_there_is_named(folder, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_test")
+    with socket.socket() as taken:  # bound, but nobody listens
+        taken.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ConnectionError, match=f"{address} cannot be"):
+            publish(folder, "ann/emotions", endpoint=address)
 
 
 def test_to_a_folder(folder, tmp_path, monkeypatch):
