@@ -17,6 +17,10 @@ from huggingface_hub.errors import (
 
 from speechbrain_e2v.checkpoints.cards import known_checkpoint
 
+TransportError = HfHubHTTPError.__bases__[0]
+"""HTTPError of the library that this huggingface_hub uses (requests, httpx,
+httpx2); in the later ones lost connections are of this class too."""
+
 _HUB_ID = re.compile(r"(?:hf://)?([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 _PATTERNS = ["*.pt", "*.bin", "*.safetensors", "*.ckpt"]
 _PATTERNS += ["*.yaml", "*.json", "*.txt"]
@@ -90,7 +94,7 @@ def resolve(source, local_files_only=False, cache_dir=None):
             f"{repository} is not in the cache and cannot be had ({why}). "
             + advice
         ) from error
-    except (HfHubHTTPError, ConnectionError) as error:
+    except (TransportError, ConnectionError) as error:
         raise SourceNotFound(f"{repository}: {error}. {advice}") from error
     return Path(folder)
 

@@ -100,6 +100,7 @@ def clips_of(audio, sample_rate=None):
 
     Example
     -------
+    >>> import numpy as np
     >>> [clip] = clips_of([np.zeros((8000, 2), dtype=np.float32)], 8000)
     >>> clip.name, clip.read().shape
     ('array 0', torch.Size([16000]))

@@ -250,10 +250,8 @@ class Emotion2vec:
         for name, wav in zip(names, waveforms, strict=True):
             if len(wav) < self.min_samples and not pad_short:
                 raise TooShort(name, len(wav), self.min_samples)
-        waveforms = [
-            pad(wav, (0, max(0, self.min_samples - len(wav))))
-            for wav in waveforms
-        ]
+        if pad_short:
+            waveforms = [_padded(wav, self.min_samples) for wav in waveforms]
         samples = torch.tensor([len(wav) for wav in waveforms])
         counts = self.encoder.num_frames(samples)
         states = self._states(waveforms, samples, window)
@@ -292,3 +290,9 @@ class Emotion2vec:
     def _times(self, frames):
         samples = self.hop * torch.arange(frames, dtype=torch.float64)
         return (samples + self.min_samples / 2) / SAMPLE_RATE
+
+
+def _padded(wav, samples):
+    if len(wav) >= samples:
+        return wav
+    return pad(wav, (0, samples - len(wav)))

@@ -64,6 +64,7 @@ def choose_layers(states, layer, num_layers):
 
     Example
     -------
+    >>> import torch
     >>> states = [torch.full((1, 2), float(i)) for i in range(6)]
     >>> choose_layers(iter(states), "mean_last_4", 6).tolist()
     [[3.5, 3.5]]

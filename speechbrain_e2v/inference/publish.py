@@ -7,7 +7,7 @@ from pathlib import Path
 from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
-from speechbrain_e2v.checkpoints.hub import hub_id
+from speechbrain_e2v.checkpoints.hub import TransportError, hub_id
 from speechbrain_e2v.dataio.atomic import replace_text
 from speechbrain_e2v.inference.classifier_folder import (
     DESCRIPTION,
@@ -16,9 +16,6 @@ from speechbrain_e2v.inference.classifier_folder import (
 )
 from speechbrain_e2v.inference.model_card import model_card
 
-# HTTPError of the library that this huggingface_hub uses (requests, httpx,
-# httpx2); in the later ones lost connections are of this class too.
-_TransportError = HfHubHTTPError.__bases__[0]
 _FILES = (
     "hyperparams.yaml",
     "embedding_model.ckpt",
@@ -116,7 +113,7 @@ def _upload(folder, repository, description, private, endpoint):
                 "`hf auth login`, with a token that may write there."
             ) from error
         raise
-    except _TransportError as error:
+    except TransportError as error:
         raise ConnectionError(
             f"{repository}: {api.endpoint} cannot be reached ({error}); "
             "connect, or push to a folder (./path)."

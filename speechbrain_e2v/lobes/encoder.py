@@ -163,7 +163,9 @@ class Emotion2vecEncoder(nn.Module):
         if lengths is not None:
             samples = relative_to_samples(lengths, wav.shape[1])
             num_frames = self.num_frames(samples)
-        for state, _ in self.context(self._local(wav), num_frames, window):
+        states = self.context(self._local(wav), num_frames, window)
+        del wav  # the blocks do not need it: let go of it where we are last
+        for state, _ in states:
             yield self._frames(state, num_frames)
 
     def _local(self, wav):

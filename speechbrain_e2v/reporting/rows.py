@@ -108,7 +108,7 @@ def read_rows(paths):
     Returns
     -------
     list of ResultRow
-        In order of corpus and protocol.
+        As :func:`in_order` puts them.
 
     Raises
     ------
@@ -121,7 +121,42 @@ def read_rows(paths):
         _renamed(row) if names.count(name) > 1 else row
         for row, name in zip(rows, names, strict=True)
     ]
-    return sorted(rows, key=lambda r: (r.corpus.lower(), r.protocol))
+    return in_order(rows)
+
+
+def in_order(rows):
+    """By corpus and protocol, baselines first.
+
+    Arguments
+    ---------
+    rows : iterable of ResultRow
+        Results.
+
+    Returns
+    -------
+    list of ResultRow
+    """
+    return sorted(
+        rows,
+        key=lambda row: (
+            row.corpus.lower(),
+            row.protocol,
+            baselines_first(row.features),
+            str(row.folder),
+        ),
+    )
+
+
+def baselines_first(name):
+    """Sort key of the names of features.
+
+    Example
+    -------
+    >>> sorted(["a", "random encoder", "MFCC statistics"], key=baselines_first)
+    ['MFCC statistics', 'random encoder', 'a']
+    """
+    order = ("MFCC statistics", "random encoder")
+    return (order.index(name) if name in order else len(order), name)
 
 
 def _name(row):

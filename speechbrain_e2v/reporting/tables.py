@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from speechbrain_e2v.metrics import SCORES
 from speechbrain_e2v.reporting.formats import Table
 from speechbrain_e2v.reporting.paper import paper_row
+from speechbrain_e2v.reporting.rows import baselines_first
 from speechbrain_e2v.reporting.significance import (
     paired_difference,
     read_predictions,
@@ -110,7 +111,7 @@ def overview(rows, missing=(), metric="auto"):
         for m in missing
         if m.features is not None and m.features not in columns
     ]
-    columns = list(dict.fromkeys(sorted(columns, key=_baselines_first)))
+    columns = list(dict.fromkeys(sorted(columns, key=baselines_first)))
     keys = {(r.corpus, r.protocol) for r in rows}
     keys |= {(m.corpus, m.protocol) for m in missing}
     lines = []
@@ -137,11 +138,6 @@ def overview(rows, missing=(), metric="auto"):
         )
     header = ("corpus", "protocol", "score", "paper", *columns)
     return Table((*header, "ours - paper", "marks"), tuple(lines))
-
-
-def _baselines_first(name):
-    order = ("MFCC statistics", "random encoder")
-    return (order.index(name) if name in order else len(order), name)
 
 
 def _cell(column, rows, absent, metric):
@@ -257,7 +253,7 @@ def comparisons(rows, metric="auto"):
     for _, group in itertools.groupby(
         rows, key=lambda row: (row.corpus, row.protocol)
     ):
-        ordered = sorted(group, key=lambda r: _baselines_first(r.features))
+        ordered = sorted(group, key=lambda r: baselines_first(r.features))
         read = {
             id(row): read_predictions(row.folder / "predictions.csv")
             for row in ordered

@@ -21,7 +21,7 @@ from speechbrain_e2v.reporting.find_corpora import (
 from speechbrain_e2v.reporting.jobs import Job
 from speechbrain_e2v.reporting.paper import paper_rows
 from speechbrain_e2v.reporting.recipe_plans import recipe_plans
-from speechbrain_e2v.reporting.rows import read_rows
+from speechbrain_e2v.reporting.rows import in_order, read_rows
 from speechbrain_e2v.reporting.tables import Missing, main_metric, overview
 from speechbrain_e2v.tools.table import SUFFIXES, write_table
 
@@ -114,7 +114,7 @@ def run(arguments, checkout=CHECKOUT):
                     job.corpus, job.protocol, job.features, f"failed: {why}"
                 )
             )
-    rows = [_row(job) for job in done]
+    rows = in_order(_row(job) for job in done)
     for suffix in SUFFIXES:
         path = arguments.output / f"table{suffix}"
         write_table(path, rows, missing)

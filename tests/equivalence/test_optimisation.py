@@ -64,4 +64,6 @@ def test_adamw_equals_released_adam_but_for_eps(golden):
         optimizer.step()
         for ours, name in ((p, "p"), (b, "b")):
             theirs = stored[f"adam/{name}{step + 1}"]
-            np.testing.assert_allclose(ours.detach(), theirs, rtol=0, atol=1.5e-6)
+            np.testing.assert_allclose(
+                ours.detach(), theirs, rtol=0, atol=1.5e-6
+            )
