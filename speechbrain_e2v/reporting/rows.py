@@ -234,8 +234,10 @@ def _other_probe(results):
     """The paper's numbers are of its own probe."""
     name = results["classifier"].get("kind")
     trained = results["upstream"]["kind"] == "trained encoder"
-    return () if not trained or name == "probe" else (f"by {name}",)
+    if not trained or name == "probe":
+        return ()
+    return (f"by {_classifier_name(results['classifier'])}, not by the probe",)
 
 
 def _classifier_name(description):
-    return str(description.get("kind", "classifier"))
+    return str(description.get("kind", "classifier")).partition(" on ")[0]

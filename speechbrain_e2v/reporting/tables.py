@@ -133,7 +133,7 @@ def overview(rows, missing=(), metric="auto"):
                 _number(paper.scores.get(name) if paper else None),
                 *(_cell(column, here, absent, name) for column in columns),
                 _best_difference(here, name),
-                " ".join(letters[mark] for mark in marks) or NOTHING,
+                " ".join(sorted(letters[m] for m in marks)) or NOTHING,
             )
         )
     header = ("corpus", "protocol", "score", "paper", *columns)
