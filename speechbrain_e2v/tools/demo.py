@@ -17,6 +17,7 @@ from speechbrain_e2v.dataio.atomic import replace_text
 REPOSITORY = Path(__file__).resolve().parents[2]
 SPEAKERS = 6
 UPDATES = 200
+EPOCHS = 40
 PROTOCOL = "leave_one_speaker_out"
 PROBES = {
     "mfcc": "MFCC statistics, logistic regression",
@@ -58,6 +59,8 @@ def run(arguments):
         command += ["--feature_cache", output / "features"]
         if name != "mfcc":
             command += ["--encoder", output / "pretrain" / "encoder"]
+        if name in ("random", "linear"):
+            command += ["--number_of_epochs", EPOCHS]
         commands.append(command)
     started = time.monotonic()
     for number, command in enumerate(commands, start=1):
