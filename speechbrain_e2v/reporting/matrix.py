@@ -102,11 +102,12 @@ def _scores(plan, rows, letters):
         return [(printed, "no data here", NOTHING)]
     marks = dict.fromkeys(mark for row in here for mark in row.marks)
     ours = "; ".join(
-        row.corpus.partition(": ")[2] + f" {row.features}: {_three(row.pooled)}"
+        f"{row.corpus.partition(': ')[2]} {row.features}".strip()
+        + f": {_three(row.pooled)}"
         for row in here
     )
-    codes = " ".join(letters[mark] for mark in marks)
-    return [(printed, ours.strip(), codes)]
+    codes = " ".join(sorted(letters[mark] for mark in marks))
+    return [(printed, ours, codes)]
 
 
 def _three(scores):
