@@ -35,8 +35,8 @@ def run_folds(
 
     Arguments
     ---------
-    trainer : ProbeTrainer or LogisticTrainer
-        Has ``steps``, ``description`` and ``fit``.
+    trainer : ProbeTrainer, UtteranceProbeTrainer or LogisticTrainer
+        Has ``steps``, ``description`` and ``fit_all``.
     store : FeatureStore
         Frozen features.
     labels : dict of str to int
@@ -62,52 +62,62 @@ def run_folds(
         The content of every ``result.json``: ``fold, seed, test, reference,
         predicted, posteriors, scores, selection, seconds, ...``
     """
-    planned = []
+    planned, runs = [], []
     for seed in seeds:
         for number, fold in enumerate(folds):
             folder = Path(output_folder) / "folds" / f"{number:02d}"
             folder = folder / f"seed{seed}"
             settings = _settings(trainer, store, labels, fold, classes, seed)
             settings["run_options"] = _effective(run_opts)
-            planned.append((seed, fold, folder, _digest(settings)))
-    runs = []
+            planned.append((fold, seed, folder, _digest(settings)))
+            runs.append(_finished(folder / "result.json", planned[-1][-1]))
+    pending = [i for i, run in enumerate(runs) if run is None]
+    about = {"classes": list(classes), "upstream": upstream}
     with tqdm(
         total=len(planned) * trainer.steps,
+        initial=(len(planned) - len(pending)) * trainer.steps,
         desc="folds x epochs",
         disable=not progress,
     ) as bar:
-        for seed, fold, folder, digest in planned:
-            run = _finished(folder / "result.json", digest)
-            if run is None:
-                bar.set_description(f"{fold.name}, seed {seed}")
-                run = _trained(
-                    trainer, store, labels, fold, classes, seed, folder,
-                    digest, upstream, run_opts, lambda _: bar.update(),
-                )  # fmt: skip
-            bar.update((len(runs) + 1) * trainer.steps - bar.n)
-            runs.append(run)
+        started = time.monotonic()
+        for position, outcome in trainer.fit_all(
+            store,
+            labels,
+            [planned[i][:2] for i in pending],
+            len(classes),
+            run_opts,
+            bar.update,
+        ):
+            fold, seed, folder, digest = planned[pending[position]]
+            run = {
+                "fold": fold.name,
+                "seed": seed,
+                "settings_sha256": digest,
+                # Of folds trained together the first one has their time.
+                "seconds": round(time.monotonic() - started, 2),
+                **_result(outcome, fold, labels),
+            }
+            save_head(
+                folder,
+                outcome.head,
+                outcome.arguments,
+                {**about, "fold": fold.name},
+            )
+            # Last: its presence says that the fold is finished.
+            replace_text(folder / "result.json", json.dumps(run) + "\n")
+            runs[pending[position]] = run
+            started = time.monotonic()
     return runs
 
 
-def _trained(
-    trainer, store, labels, fold, classes, seed, folder, digest, upstream,
-    run_opts, advance,
-):  # fmt: skip
-    started = time.monotonic()
-    outcome = trainer.fit(
-        store, labels, fold, len(classes), seed, run_opts, advance
-    )
+def _result(outcome, fold, labels):
     reference = [labels[name] for name in fold.test]
-    run = {
-        "fold": fold.name,
-        "seed": seed,
-        "settings_sha256": digest,
+    return {
         "n_train": len(fold.train),
         "n_valid": len(fold.valid),
         "n_test": len(fold.test),
         "scores": all_scores(reference, outcome.predictions),
         "selection": outcome.selection,
-        "seconds": round(time.monotonic() - started, 2),
         "test": list(fold.test),
         "reference": reference,
         "predicted": outcome.predictions,
@@ -116,11 +126,6 @@ def _trained(
         ],
         "history": outcome.history,
     }
-    about = {"classes": list(classes), "fold": fold.name, "upstream": upstream}
-    save_head(folder, outcome.head, outcome.arguments, about)
-    # Last: its presence says that the fold is finished.
-    replace_text(folder / "result.json", json.dumps(run) + "\n")
-    return run
 
 
 def _finished(path, digest):

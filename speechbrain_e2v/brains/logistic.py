@@ -51,7 +51,18 @@ class LogisticTrainer:
             "selection": "best validation WA, then the strongest penalty",
         }
 
-    def fit(self, store, labels, fold, n_classes, seed, run_opts, advance):
+    def fit_all(self, store, labels, planned, n_classes, run_opts, advance):
+        """Train on one fold after the other; see ``ProbeTrainer.fit_all``.
+
+        Yields
+        ------
+        int, FoldOutcome
+        """
+        for position, (fold, _) in enumerate(planned):
+            yield position, self.fit(store, labels, fold, n_classes)
+            advance()
+
+    def fit(self, store, labels, fold, n_classes):
         """Train on a fold; arguments as for ``ProbeTrainer.fit``.
 
         Returns
@@ -77,7 +88,6 @@ class LogisticTrainer:
         with torch.no_grad():
             vectors = torch.from_numpy(x_test).unsqueeze(1)  # [N, 1, D]
             posteriors = head(vectors).softmax(dim=1)
-        advance(best)
         arguments = {"input_dim": store.dim, "n_classes": n_classes}
         return FoldOutcome(head, arguments, posteriors, best)
 

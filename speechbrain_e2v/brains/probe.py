@@ -16,9 +16,9 @@ import torch.nn.functional as F
 
 from speechbrain_e2v.brains.base import E2VBrain
 from speechbrain_e2v.brains.outcome import FoldOutcome
+from speechbrain_e2v.brains.probe_settings import fold_seed
 from speechbrain_e2v.dataio.packed import PackedUtterances, ShuffledBatches
 from speechbrain_e2v.metrics import weighted_accuracy
-from speechbrain_e2v.seeding import stable_hash
 
 _EVALUATION_BATCH = 512
 
@@ -116,51 +116,40 @@ class ProbeTrainer:
 
     Arguments
     ---------
-    head : callable
-        ``head(input_dim=..., n_classes=...)`` builds the classifier.
-    optimizer : callable
-        ``optimizer(parameters)``.
-    schedule : callable
-        ``schedule(optimizer)``, stepped once per epoch.
-    number_of_epochs : int
-        Epochs.
-    batch_size : int
-        Utterances in a training batch.
-
-    Example
-    -------
-    >>> import functools
-    >>> from speechbrain_e2v.lobes.heads import LinearHead
-    >>> trainer = ProbeTrainer(
-    ...     LinearHead, functools.partial(torch.optim.RMSprop, lr=5e-4),
-    ...     functools.partial(torch.optim.lr_scheduler.ConstantLR, factor=1),
-    ...     number_of_epochs=100)
-    >>> trainer.steps
-    100
+    settings : ProbeSettings
+        Head, optimizer, schedule, epochs and batches.
     """
 
-    def __init__(
-        self, head, optimizer, schedule, number_of_epochs, batch_size=128
-    ):
-        if number_of_epochs < 1 or batch_size < 1:
-            raise ValueError(
-                f"number_of_epochs is {number_of_epochs} and batch_size is "
-                f"{batch_size}; both must be at least 1"
-            )
-        self._head = head
-        self._optimizer = optimizer
-        self._schedule = schedule
-        self._batch_size = batch_size
-        self.steps = number_of_epochs
-        self.description = {
-            "kind": "probe",
-            "head": _described(head),
-            "optimizer": _described(optimizer),
-            "schedule": {**_described(schedule), "stepped": "per epoch"},
-            "number_of_epochs": number_of_epochs,
-            "batch_size": batch_size,
-            "selection": "first epoch with the best validation WA",
-        }
+    def __init__(self, settings):
+        self._settings = settings
+        self.steps = settings.number_of_epochs
+        self.description = settings.describe("probe")
+
+    def fit_all(self, store, labels, planned, n_classes, run_opts, advance):
+        """Train on one fold after the other.
+
+        Arguments
+        ---------
+        store, labels, n_classes, run_opts
+            As for :meth:`fit`.
+        planned : sequence of (Fold, int)
+            Folds and seeds.
+        advance : callable
+            Called with nothing after each epoch of each fold.
+
+        Yields
+        ------
+        int, FoldOutcome
+            Position in ``planned`` and what came out.
+        """
+        for position, (fold, seed) in enumerate(planned):
+            yield (
+                position,
+                self.fit(
+                    store, labels, fold, n_classes, seed, run_opts,
+                    lambda _: advance(),
+                ),
+            )  # fmt: skip
 
     def fit(self, store, labels, fold, n_classes, seed, run_opts, advance):
         """Train on a fold.
@@ -186,21 +175,16 @@ class ProbeTrainer:
         -------
         FoldOutcome
         """
-        seed = stable_hash("probe", seed, fold.name)
-        arguments = {
-            **getattr(self._head, "keywords", {}),
-            "input_dim": store.dim,
-            "n_classes": n_classes,
-        }
+        settings = self._settings
+        seed = fold_seed(seed, fold)
+        head = settings.build_head(store.dim, n_classes, seed)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            head = self._head(input_dim=store.dim, n_classes=n_classes)
             brain = ProbeBrain(
                 {"head": head},
-                self._optimizer,
+                settings.optimizer,
                 {
                     "seed": seed,
-                    "schedule": self._schedule,
+                    "schedule": settings.schedule,
                     "after_epoch": advance,
                     "max_grad_norm": float("inf"),  # released: no clipping
                 },
@@ -210,7 +194,7 @@ class ProbeTrainer:
             brain.fit(
                 range(1, self.steps + 1),
                 items.loader(
-                    ShuffledBatches(fold.train, self._batch_size, seed)
+                    ShuffledBatches(fold.train, settings.batch_size, seed)
                 ),
                 items.loader(_in_order(fold.valid)),
                 progressbar=False,
@@ -218,6 +202,7 @@ class ProbeTrainer:
             posteriors = brain.posteriors(items.loader(_in_order(fold.test)))
         best = dict(brain.best)
         del best["state"]
+        arguments = settings.head_arguments(store.dim, n_classes)
         return FoldOutcome(head, arguments, posteriors, best, brain.history)
 
 
@@ -226,9 +211,3 @@ def _in_order(names):
         list(names[first : first + _EVALUATION_BATCH])
         for first in range(0, len(names), _EVALUATION_BATCH)
     ]
-
-
-def _described(factory):
-    arguments = getattr(factory, "keywords", {})
-    function = getattr(factory, "func", factory)
-    return {"name": function.__qualname__, **arguments}

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -27,10 +28,14 @@ class Job:
         Its folder.
     encoder : Path or None
         Encoder folder that it reads.
+    data : Path
+        The corpus. When a file in it changes, the job is run again, which
+        costs little where its cached features and folds still hold.
 
     Example
     -------
-    >>> job = Job("EmoDB", "x", "mfcc", ("train.py",), Path("out"), None)
+    >>> here = getfixture("tmp_path")
+    >>> job = Job("EmoDB", "x", "mfcc", ("train.py",), here, None, here)
     >>> len(job.digest())
     64
     """
@@ -41,15 +46,18 @@ class Job:
     command: tuple
     output: Path
     encoder: Path | None
+    data: Path
 
     def digest(self):
-        """Of the command, the encoder and the version of this package."""
+        """Of command, encoder, package version, and the corpus's file list."""
         digest = hashlib.sha256()
         digest.update(json.dumps([__version__, *self.command]).encode())
         for name in _ENCODER_FILES if self.encoder else ():
             path = self.encoder / name
             if path.is_file():
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
+        for entry in _files(self.data):
+            digest.update(json.dumps(entry).encode())
         return digest.hexdigest()
 
     def is_done(self):
@@ -84,6 +92,21 @@ class Job:
         """Write ``job.json``: that it is done, and its column's name."""
         note = {"digest": self.digest(), "features": self.features}
         replace_text(self.output / "job.json", json.dumps(note) + "\n")
+
+
+def _files(folder):
+    """Name, size and time of change of every file, read without opening."""
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            path = os.path.join(parent, name)
+            there = os.path.exists(path)  # not at the end of a broken link
+            status = os.stat(path, follow_symlinks=there)
+            yield (
+                os.path.relpath(path, folder),
+                status.st_size,
+                status.st_mtime_ns,
+            )
 
 
 def _reason(text, status):

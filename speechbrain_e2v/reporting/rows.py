@@ -236,8 +236,10 @@ def _other_probe(results):
     trained = results["upstream"]["kind"] == "trained encoder"
     if not trained or name == "probe":
         return ()
-    return (f"by {_classifier_name(results['classifier'])}, not by the probe",)
+    classifier = _classifier_name(results["classifier"])
+    return (f"by {classifier}, not by the paper's probe",)
 
 
 def _classifier_name(description):
-    return str(description.get("kind", "classifier")).partition(" on ")[0]
+    kind = str(description.get("kind", "classifier"))
+    return kind.partition(" on standardised")[0]

@@ -54,10 +54,11 @@ def add_arguments(parser):
     )
     parser.add_argument(
         "--probe",
-        choices=("released", "logistic"),
+        choices=("released", "utterance", "logistic"),
         default="released",
-        help="the paper's probe on frames, or logistic regression on "
-        "utterance means: many times quicker (default: %(default)s)",
+        help="the paper's probe on frames; the same on utterance means, or "
+        "logistic regression on them: many times quicker "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--allow_partial",
@@ -208,9 +209,9 @@ def _jobs(arguments, plan, folder, encoders, checkout):
     own = checkout / "recipes" / plan.recipe / "hparams" / plan.yaml
     first = next(iter(encoders.values()))
     random = probes / f"random_{plan.head}.yaml"
-    quick = arguments.probe == "logistic"
-    if quick:
-        own, random = probes / "logistic.yaml", probes / "random_logistic.yaml"
+    if arguments.probe != "released":
+        own = probes / f"{arguments.probe}.yaml"
+        random = probes / f"random_{arguments.probe}.yaml"
     columns = [
         ("MFCC statistics", probes / "mfcc.yaml", None),
         ("random encoder", random, first),
@@ -229,14 +230,17 @@ def _jobs(arguments, plan, folder, encoders, checkout):
         command += ["--strict_counts", not arguments.allow_partial]
         if encoder is not None:
             command += ["--encoder", encoder]
-            if arguments.number_of_epochs is not None and not quick:
+            epochs = arguments.probe != "logistic"
+            if arguments.number_of_epochs is not None and epochs:
                 command += ["--number_of_epochs", arguments.number_of_epochs]
             if arguments.seeds:
                 command += ["--seeds", arguments.seeds]
         if arguments.device:
             command += ["--device", arguments.device]
         words = tuple(str(word) for word in command)
-        yield Job(corpus, plan.protocol, features, words, output, encoder)
+        yield Job(
+            corpus, plan.protocol, features, words, output, encoder, folder
+        )
 
 
 def _folds(arguments, plan, folder, checkout):

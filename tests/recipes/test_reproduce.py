@@ -147,6 +147,18 @@ def test_from_nothing_to_a_table_and_again(
     assert "LEAK: audio in train and test" in capsys.readouterr().out
 
 
+def test_another_probe_is_named(data_root, encoder, tmp_path, in_process):
+    out = tmp_path / "out"
+    arguments = command(
+        data_root, encoder, out, "--corpora", "EmoDB", "--protocols", "paper",
+        "--probe", "utterance",
+    )  # fmt: skip
+    assert main(arguments) == 0
+    text = (out / "table.md").read_text()
+    mark = "by probe on utterance means, not by the paper's probe"
+    assert mark in text
+
+
 def test_a_failure_is_a_row(data_root, encoder, tmp_path, in_process, capsys):
     out = tmp_path / "out"
     arguments = command(
@@ -183,7 +195,12 @@ def test_two_columns_of_one_name(data_root, encoder, tmp_path, capsys):
 def test_a_job_is_a_process_with_a_log(tmp_path):
     script = tmp_path / "train.py"
     script.write_text("print('hello')\nraise SystemExit('error: no room')\n")
-    job = Job("a", "b", "c", (str(script),), tmp_path / "out", None)
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "a.wav").write_bytes(b"12")
+    (data / "gone.wav").symlink_to("nowhere")
+    out = tmp_path / "out"
+    job = Job("a", "b", "c", (str(script),), out, None, data)
     assert job.run() == "no room"
     assert "hello" in (tmp_path / "out" / "run.log").read_text()
     assert not job.is_done()
@@ -192,5 +209,7 @@ def test_a_job_is_a_process_with_a_log(tmp_path):
     assert not job.is_done(), "there is no results.json"
     (tmp_path / "out" / "results.json").touch()
     assert job.is_done()
-    other = Job("a", "b", "c", (str(script), "--x"), tmp_path / "out", None)
+    other = Job("a", "b", "c", (str(script), "--x"), out, None, data)
     assert not other.is_done()
+    (data / "a.wav").write_bytes(b"123")
+    assert not job.is_done(), "a file of the corpus has changed"

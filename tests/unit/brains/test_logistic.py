@@ -44,9 +44,7 @@ def test_the_penalty_is_chosen_on_validation_only(tmp_path):
     )
     fold = Fold("x", tuple(names[:30]), tuple(names[30:45]), tuple(names[45:]))
     penalties = [1e-4, 1e-2, 1.0, 100.0]
-    outcome = LogisticTrainer(penalties).fit(
-        store, labels, fold, 2, 1, None, lambda entry: None
-    )
+    outcome = LogisticTrainer(penalties).fit(store, labels, fold, 2)
 
     def part(ids):
         x = np.stack([store.utterance(n).mean(0) for n in ids])

@@ -1,12 +1,11 @@
 """The probe against a plain loop, and its schedule against the reference."""
 
-import functools
-
 import pytest
 import torch
 import torch.nn.functional as F
 from hyperpyyaml import load_hyperpyyaml
 
+from speechbrain_e2v.brains.probe_settings import ProbeSettings
 from speechbrain_e2v.dataio.features import FeatureStore, write_features
 from speechbrain_e2v.dataio.packed import ShuffledBatches
 from speechbrain_e2v.dataio.protocols import Fold
@@ -168,8 +167,5 @@ def test_head_of_the_outcome_gives_its_posteriors(task, repository):
 
 
 def test_nonsense_is_refused():
-    from speechbrain_e2v.brains.probe import ProbeTrainer
-
-    make = functools.partial(ProbeTrainer, FrameMLPHead, None, None)
     with pytest.raises(ValueError, match="number_of_epochs is 0"):
-        make(number_of_epochs=0)
+        ProbeSettings(FrameMLPHead, None, None, number_of_epochs=0)
