@@ -8,6 +8,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from speechbrain_e2v.checkpoints.hub import resolve
+from speechbrain_e2v.devices import usable_device
 from speechbrain_e2v.inference.classifier_folder import (
     DESCRIPTION,
     read_classifier,
@@ -109,13 +110,12 @@ class EmotionClassifier:
         -------
         EmotionClassifier
         """
+        device = usable_device(device)
         path = resolve(source, local_files_only)
         if (path / DESCRIPTION).is_file():
             trained = read_classifier(path)
         else:
             trained = classifier_from_published(source, local_files_only)
-        if device is None:
-            device = "cuda" if torch.cuda.is_available() else "cpu"
         return cls(trained, device)
 
     @property

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 import yaml
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from speechbrain_e2v.checkpoints.strict import load_labels, load_strict
 from speechbrain_e2v.inference.model_card import model_card
@@ -149,7 +149,8 @@ def _write_files(folder, trained):
             key: value.detach().cpu().contiguous()
             for key, value in module.state_dict().items()
         }
-        save_file(state, folder / f"{name}.ckpt")
+        # Not save_file: nobody else could read its files.
+        (folder / f"{name}.ckpt").write_bytes(save(state))
     label_encoder = CategoricalEncoder()
     label_encoder.update_from_iterable(label.text for label in trained.labels)
     label_encoder.save(folder / "label_encoder.ckpt")

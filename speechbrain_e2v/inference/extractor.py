@@ -10,6 +10,7 @@ from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from speechbrain_e2v.checkpoints.pretrained import load_pretrained
+from speechbrain_e2v.devices import usable_device
 from speechbrain_e2v.inference.clips import TooShort, clips_of, measure
 from speechbrain_e2v.inference.layers import checked_layer, choose_layers
 from speechbrain_e2v.inference.trained import in_batches
@@ -96,9 +97,8 @@ class Emotion2vec:
         -------
         Emotion2vec
         """
+        device = usable_device(device)
         encoder, card = load_pretrained(source, local_files_only)
-        if device is None:
-            device = "cuda" if torch.cuda.is_available() else "cpu"
         return cls(encoder, card, device)
 
     @property
