@@ -18,6 +18,8 @@ import yaml
 from hyperpyyaml import load_hyperpyyaml
 from ruamel.yaml.error import YAMLError
 
+from speechbrain_e2v.devices import usable_device
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -61,9 +63,9 @@ def load_experiment(argv, known_keys):
     ---------
     argv : list of str
         ``hparams/x.yaml --key value ...``, without the script.
-    known_keys : iterable of str
-        Top-level keys that the caller uses. A key that another line of the
-        yaml refers to is known, too.
+    known_keys : iterable of str or callable
+        Top-level keys that the caller uses, or what gives them for the loaded
+        yaml. A key that another line of the yaml refers to is known, too.
 
     Returns
     -------
@@ -90,6 +92,8 @@ def load_experiment(argv, known_keys):
             f"there is no {file}"
             + (f"; there are {', '.join(there)}" if there else "")
         )
+    if run_opts.device:
+        usable_device(run_opts.device)
     _check_overrides(argv, overrides)
     text = file.read_text(encoding="utf-8")
     with open(file, encoding="utf-8") as stream:
@@ -99,7 +103,8 @@ def load_experiment(argv, known_keys):
             raise ValueError(_explained(error, file, text)) from error
         except YAMLError as error:
             raise ValueError(f"{file} is not readable: {error}") from error
-    known = {*known_keys, *re.findall(r"<(\w+)", text)}
+    used = known_keys(hparams) if callable(known_keys) else known_keys
+    known = {*used, *re.findall(r"<(\w+)", text)}
     for key in hparams:
         if key not in known and not key.startswith("__"):
             raise ValueError(f"{file}: unknown key {_hint(key, known)}")

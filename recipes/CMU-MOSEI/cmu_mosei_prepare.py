@@ -2,21 +2,22 @@
 """CMU-MOSEI, opinions from YouTube (Bagher Zadeh et al., 2018).
 
 What: 3837 videos of English speech, 16 kHz. Sentiment of 23,259 segments in
-[-3, 3]: above zero is positive, below is negative, zero is left out (17,864
+[-3, 3]: above zero is positive, below is negative, zero is left out (17,858
 remain in the standard folds). For pre-training, all transcribed segments
 (44,977 and 91.9 hours, the paper says).
 Licence: research; the videos remain YouTube's.
-Where: ``CMU_MOSEI.zip`` of CMU MultiComp; labels: ``CMU_MOSEI_Labels.csv`` of
-https://github.com/s3prl/s3prl (downstream/mosei); folds:
-``cmu_mosei_std_folds.py`` of
-https://github.com/CMU-MultiComp-Lab/CMU-MultimodalSDK. Both files go
-anywhere below the data folder. The labels as csd (HDF5) are not read.
+Where: ``CMU_MOSEI.zip`` of CMU MultiComp; folds: ``cmu_mosei_std_folds.py`` of
+https://github.com/CMU-MultiComp-Lab/CMU-MultimodalSDK; labels: ``label.csv``
+of MMSA and MERTools (the sentiment itself, 22,856 segments of the folds), or
+without it ``CMU_MOSEI_Labels.csv`` of https://github.com/s3prl/s3prl
+(downstream/mosei; its sign, 17,864 that are not zero). The files go anywhere
+below the data folder. The labels as csd (HDF5) are not read.
 Layout: ``Raw/Audio/Full/WAV_16000/<video>.wav`` (or without ``Raw``) and
 ``Raw/Transcript/Segmented/Combined/<video>.txt``.
-Traps: labels and transcripts number segments differently, so they are matched
-by times; 239 labels start before zero (cut to zero); text may contain the
-separator; video ids begin with ``-`` or ``_``, or end with ``_``; whole
-videos are one file, so that rows carry start and stop.
+Traps: s3prl's labels and the transcripts number segments differently, so
+these are matched by times; 239 labels start before zero (cut to zero); text
+may contain the separator; video ids begin with ``-`` or ``_``, or end with
+``_``; whole videos are one file, so that rows carry start and stop.
 
 > python cmu_mosei_prepare.py --data_folder DIR --manifest mosei.json
 """
@@ -35,8 +36,9 @@ FOLDS = {
     "standard_valid_fold": "valid",
     "standard_test_fold": "test",
 }
-COLUMNS = ("file", "start", "end", "label2b")
-SENTIMENTS = {"-1": "negative", "0": "neutral", "1": "positive"}
+SCORES_FILE = "label.csv"
+SIGNS_FILE = "CMU_MOSEI_Labels.csv"
+SIGNS = {"-1": "negative", "0": "neutral", "1": "positive"}
 _MILLISECONDS = 3
 
 
@@ -52,32 +54,72 @@ def parse(data_folder):
     ------
     ValueError
         For a missing label or fold file, a transcript line of another form,
-        a label that is not -1, 0 or 1.
+        or a label that is none.
     """
+    if _has_scores(data_folder):
+        yield from _scored(data_folder)
+    else:
+        yield from _signed(data_folder)
+
+
+def parse_rated(data_folder):
+    """Yield the segments of the folds, also those with a sentiment of zero."""
+    for segment in _scored(data_folder):
+        unused = segment.emo_raw == "in no fold"
+        yield replace(segment, emo_raw="in no fold" if unused else "")
+
+
+def _has_scores(data_folder):
+    return any(data_folder.rglob(SCORES_FILE))
+
+
+def _scored(data_folder):
+    """Segments of label.csv, which numbers them as the transcripts do."""
+    segments = {u.id: u for u in parse_all(data_folder)}
+    path = find_file(data_folder, SCORES_FILE, "MMSA and MERTools")
+    for line, row in read_table(path, ("video_id", "clip_id", "label")):
+        name = f"{row['video_id']}_{row['clip_id']}"
+        try:
+            score = float(row["label"])
+            if not -3 <= score <= 3:
+                raise ValueError(f"sentiment {score}")
+            segment = segments[name]
+        except (KeyError, ValueError) as error:
+            raise ValueError(
+                f"CMU-MOSEI: {path}, line {line}: {name} with the sentiment "
+                f"{row['label']!r} is no segment with a sentiment in [-3, 3] "
+                f"({error!r})"
+            ) from error
+        sentiment = SIGNS[str((score > 0) - (score < 0))]
+        yield replace(
+            segment,
+            emo_raw=sentiment if segment.split else "in no fold",
+            extra={"sentiment": score},
+        )
+
+
+def _signed(data_folder):
+    """Segments of s3prl's file, found in the transcripts by their times."""
     times = {
         (u.spk, _rounded(u.start), _rounded(u.stop)): u
         for u in parse_all(data_folder)
     }
     part_of = _folds(data_folder)
-    table = find_file(
-        data_folder, "CMU_MOSEI_Labels.csv", "s3prl's downstream/mosei"
-    )
-    for line, row in read_table(table, COLUMNS):
+    table = find_file(data_folder, SIGNS_FILE, "s3prl's downstream/mosei")
+    for line, row in read_table(table, ("file", "start", "end", "label2b")):
         video = row["file"]
         start = max(0.0, float(row["start"]))
         stop = float(row["end"])
-        if row["label2b"] not in SENTIMENTS:
+        if row["label2b"] not in SIGNS:
             raise ValueError(
                 f"CMU-MOSEI: {table}, line {line}: label2b is "
-                f"{row['label2b']!r}; known are {sorted(SENTIMENTS)}"
+                f"{row['label2b']!r}; known are {sorted(SIGNS)}"
             )
         known = times.get((video, _rounded(start), _rounded(stop)))
         yield Utterance(
             id=known.id if known else f"{video}_line{line}",
             wav=f"{_root(data_folder)}Audio/Full/WAV_16000/{video}.wav",
-            emo_raw=SENTIMENTS[row["label2b"]]
-            if video in part_of
-            else "in no fold",
+            emo_raw=SIGNS[row["label2b"]] if video in part_of else "in no fold",
             spk=video,
             split=part_of.get(video),
             dialog=video,
@@ -142,6 +184,30 @@ def _folds(data_folder):
     return part_of
 
 
+# What is not zero, by the label file: they differ in a few segments.
+OF_SCORES = {
+    "utts": 17858,
+    "per_class": {"negative": 6594, "positive": 11264},
+    "per_split": {"train": 12786, "valid": 1438, "test": 3634},
+}
+OF_SIGNS = {
+    "utts": 17864,
+    "per_class": {"negative": 6595, "positive": 11269},
+    "per_split": {"train": 12789, "valid": 1438, "test": 3637},
+}
+RATED = Corpus(
+    name="CMU-MOSEI",
+    lang="en",
+    classes=(),
+    label_map={"in no fold": None},
+    expected={
+        "utts": 22856,
+        "per_split": {"train": 16326, "valid": 1871, "test": 4659},
+    },
+    parse=parse_rated,
+    label_files=(f"**/{FOLDS_FILE}", f"**/{SCORES_FILE}"),
+    scales={"sentiment": (-3, 3)},
+)
 CORPUS = Corpus(
     name="CMU-MOSEI",
     lang="en",
@@ -152,18 +218,15 @@ CORPUS = Corpus(
         "neutral": None,
         "in no fold": None,
     },
-    expected={
-        "utts": 17864,
-        "per_class": {"negative": 6595, "positive": 11269},
-        "per_split": {"train": 12789, "valid": 1438, "test": 3637},
-    },
+    read_expected=lambda folder: OF_SCORES if _has_scores(folder) else OF_SIGNS,
     paper_table1={"utts": 44977, "speakers": 1000, "hours": 91.9},
     parse=parse,
-    label_files=(f"**/{FOLDS_FILE}", "**/CMU_MOSEI_Labels.csv"),
+    label_files=(f"**/{FOLDS_FILE}", "**/*[lL]abel*.csv"),
     label_sha256={
         FOLDS_FILE: "4e13a2f538cf02ab56144eb2a91ca48a"
         "4024ce64faaae790ab9ff1c3f399b473",
     },
+    rated=RATED,
 )
 # 44,977 segments are inferred from the paper's total, hence not enforced.
 PRETRAINING = replace(
@@ -171,6 +234,8 @@ PRETRAINING = replace(
     classes=(),
     label_map={},
     expected={},
+    read_expected=None,
+    rated=None,
     parse=parse_all,
     label_files=(f"**/{FOLDS_FILE}",),
 )

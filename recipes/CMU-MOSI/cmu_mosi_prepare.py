@@ -20,6 +20,7 @@ segment; -0.0 is zero.
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
@@ -69,6 +70,12 @@ def parse(data_folder):
             )
 
 
+def parse_rated(data_folder):
+    """Yield every segment, also those with a sentiment of zero."""
+    for segment in parse(data_folder):
+        yield replace(segment, emo_raw="")
+
+
 def _fields(path, number, row):
     try:
         start, end, video, segment, label = row
@@ -99,6 +106,19 @@ def _transcript(folder, video):
     return {number: text for number, delimiter, text in pairs if delimiter}
 
 
+RATED = Corpus(
+    name="CMU-MOSI",
+    lang="en",
+    classes=(),
+    label_map={},
+    expected={
+        "utts": 2199,
+        "per_split": {"train": 1284, "valid": 229, "test": 686},
+    },
+    parse=parse_rated,
+    label_files=(f"**/{LABELS}",),
+    scales={"sentiment": (-3, 3)},
+)
 CORPUS = Corpus(
     name="CMU-MOSI",
     lang="en",
@@ -116,6 +136,7 @@ CORPUS = Corpus(
     paper_table1={"utts": 2199, "speakers": 89, "hours": 2.6},
     parse=parse,
     label_files=(f"**/{LABELS}",),
+    rated=RATED,
 )
 
 if __name__ == "__main__":

@@ -11,12 +11,14 @@ Layout: ``Session1/dialog/EmoEvaluation/Ses01F_impro01.txt``,
 text, ``Session1/dialog/transcriptions/Ses01F_impro01.txt``.
 Traps: the first F or M of an id is the actor who wears the markers, the last
 one is who speaks; ten speakers are only found by the last. Raters' own files
-in ``EmoEvaluation/Categorical`` and the like are not read.
+in ``EmoEvaluation/Categorical`` and the like are not read. A few mean ratings
+are 0.5 or 5.5, although the scale is 1 to 5.
 
 > python iemocap_prepare.py --data_folder DIR --manifest iemocap.json
 """
 
 import re
+from dataclasses import replace
 
 from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
 from speechbrain_e2v.dataio.utterance import Utterance
@@ -78,6 +80,13 @@ def parse(data_folder):
             yield from _turns(session, dialog, path)
 
 
+def parse_rated(data_folder):
+    """Yield every turn, whatever its label; that is ``extra["label"]``."""
+    for turn in parse(data_folder):
+        extra = {**turn.extra, "label": turn.emo_raw}
+        yield replace(turn, emo_raw="", extra=extra)
+
+
 def _texts(folder):
     return [p for p in folder.glob("*.txt") if not p.name.startswith(".")]
 
@@ -108,7 +117,7 @@ def _turns(session, dialog, path):
                 "turn_start": float(turn[1]),
                 "turn_end": float(turn[2]),
                 "valence": float(turn[5]),
-                "activation": float(turn[6]),
+                "arousal": float(turn[6]),
                 "dominance": float(turn[7]),
             },
         )
@@ -123,6 +132,16 @@ def _transcripts(path):
     return {match[1]: match[2] for match in found if match}
 
 
+RATED = Corpus(
+    name="IEMOCAP",
+    lang="en",
+    classes=(),
+    label_map={},
+    expected={"utts": 10039, "speakers": 10},
+    parse=parse_rated,
+    label_files=("Session*/dialog/EmoEvaluation/*.txt",),
+    scales=dict.fromkeys(("arousal", "valence", "dominance"), (1, 5)),
+)
 CORPUS = Corpus(
     name="IEMOCAP",
     lang="en",
@@ -142,6 +161,27 @@ CORPUS = Corpus(
     paper_table1={"utts": 5531, "speakers": 10, "hours": 7.0},
     parse=parse,
     label_files=("Session*/dialog/EmoEvaluation/*.txt",),
+    rated=RATED,
+)
+# In a conversation the other labels are context; published: Shi, Li and Toda
+# (2023), section 3.1.
+CORPUS = replace(
+    CORPUS,
+    conversation=replace(
+        CORPUS,
+        keep_others=True,
+        expected={
+            "utts": 10039,
+            "speakers": 10,
+            "per_class": CORPUS.expected["per_class"],
+        },
+        published_samples={
+            "angry": 929,
+            "happy": 1166,
+            "neutral": 1254,
+            "sad": 694,
+        },
+    ),
 )
 
 if __name__ == "__main__":

@@ -85,6 +85,14 @@ def parse_all(data_folder):
         yield replace(known, wav=path)
 
 
+def parse_conversations(data_folder):
+    """Yield the clips that have a label, each with its place in the scene."""
+    for utterance in parse(data_folder):
+        position = int(utterance.id.rpartition("_utt")[2])
+        extra = {**utterance.extra, "position": position}
+        yield replace(utterance, extra=extra)
+
+
 def _clips(data_folder):
     clips = {}
     for path, match in match_names(data_folder, "*.wav", NAME, EXTRACT):
@@ -151,6 +159,23 @@ CORPUS = Corpus(
         "test_sent_emo.csv": "8d37103938f7067600839fe29d5a114a"
         "6cd1bcdafb75bec101e06464c5006888",
     },
+)
+# The four classes of IEMOCAP are predicted, the others are context.
+CORPUS = replace(
+    CORPUS,
+    conversation=replace(
+        CORPUS,
+        classes=("angry", "happy", "neutral", "sad"),
+        label_map={
+            **dict.fromkeys(CLASSES),
+            "anger": "angry",
+            "joy": "happy",
+            "neutral": "neutral",
+            "sadness": "sad",
+        },
+        keep_others=True,
+        parse=parse_conversations,
+    ),
 )
 PRETRAINING = replace(
     CORPUS,

@@ -2,17 +2,22 @@
 """MSP-Podcast, release 1.8 (Lotfian & Busso, 2019).
 
 What: 73,042 segments of English podcasts, 113.5 hours in the paper, 16 kHz
-mono, 2 to 12 seconds. Here for pre-training only, with all labels, also
-other (O) and no agreement (X); the label is kept as ``extra["label"]``.
+mono, 2 to 12 seconds, each rated on arousal, valence and dominance from 1 to
+7. All labels are taken, also other (O) and no agreement (X); the label is
+kept as ``extra["label"]``. For pre-training, and for regression of the ratings
+with the parts Train, Validation and Test1.
 Licence: academic agreement with the University of Texas at Dallas.
 Where: https://ecs.utdallas.edu/research/researchlabs/msp-lab/MSP-Podcast.html
 Layout: ``Audios/MSP-PODCAST_0001_0008.wav`` (or ``Audio``) and
 ``Labels/labels_concensus.csv`` (also spelled ``labels_consensus.csv``).
 Traps: the paper counts 72,969, 73 fewer, which is not explained; a speaker
-can be ``Unknown`` (1,273 are known).
+can be ``Unknown`` (1,273 are known); Test2 is of other podcasts and is left
+out of the regression.
 
 > python msp_podcast_prepare.py --data_folder DIR --manifest msp.json
 """
+
+from dataclasses import replace
 
 from speechbrain_e2v.dataio.folders import find_file
 from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
@@ -20,7 +25,15 @@ from speechbrain_e2v.dataio.tables import read_table
 from speechbrain_e2v.dataio.utterance import Utterance
 
 TABLE = "labels_con[cs]ensus.csv"
-COLUMNS = ("FileName", "EmoClass", "SpkrID", "Gender", "Split_Set")
+RATINGS = {"arousal": "EmoAct", "valence": "EmoVal", "dominance": "EmoDom"}
+COLUMNS = (
+    "FileName",
+    "EmoClass",
+    *RATINGS.values(),
+    "SpkrID",
+    "Gender",
+    "Split_Set",
+)
 FOLDERS = ("Audios", "Audio")
 PARTS = {
     "Train": "train",
@@ -42,8 +55,8 @@ def parse(data_folder):
     Raises
     ------
     ValueError
-        Without the label table or the folder of audio, or for a part that
-        is not known.
+        Without the label table or the folder of audio, for a part that is not
+        known, or for a rating that is no number.
     """
     table = find_file(data_folder, TABLE, "the release")
     folders = [name for name in FOLDERS if (data_folder / name).is_dir()]
@@ -65,10 +78,46 @@ def parse(data_folder):
             spk="" if speaker == "Unknown" else speaker,
             gender=GENDERS.get(row["Gender"], "unknown"),
             split=PARTS[row["Split_Set"]],
-            extra={"label": row["EmoClass"], "part": row["Split_Set"]},
+            extra={
+                "label": row["EmoClass"],
+                "part": row["Split_Set"],
+                **_ratings(table, line, row),
+            },
         )
 
 
+def parse_rated(data_folder):
+    """Yield every segment; those of Test2 with a label to leave them out."""
+    for segment in parse(data_folder):
+        unused = segment.extra["part"] == "Test2"
+        yield replace(segment, emo_raw="Test2" if unused else "")
+
+
+def _ratings(table, line, row):
+    try:
+        return {name: float(row[column]) for name, column in RATINGS.items()}
+    except ValueError as error:
+        given = {column: row[column] for column in RATINGS.values()}
+        raise ValueError(
+            f"MSP-Podcast: {table}, line {line}: {row['FileName']} is rated "
+            f"{given} ({error})"
+        ) from error
+
+
+RATED = Corpus(
+    name="MSP-Podcast",
+    lang="en",
+    classes=(),
+    label_map={"Test2": None},
+    # the published sizes of the parts; with Test2, 5037, they are the 73,042
+    expected={
+        "utts": 68005,
+        "per_split": {"train": 44879, "valid": 7800, "test": 15326},
+    },
+    parse=parse_rated,
+    label_files=(f"**/{TABLE}",),
+    scales=dict.fromkeys(RATINGS, (1, 7)),
+)
 CORPUS = Corpus(
     name="MSP-Podcast",
     lang="en",
@@ -78,6 +127,7 @@ CORPUS = Corpus(
     paper_table1={"utts": 72969, "hours": 113.5},
     parse=parse,
     label_files=(f"**/{TABLE}",),
+    rated=RATED,
 )
 
 if __name__ == "__main__":

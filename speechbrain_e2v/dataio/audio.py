@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 _WAYS_OUT = {
-    "missing": "restore the file or prepare the manifest again",
+    "missing": "check the path, or prepare the manifest again",
     "unreadable": "copy the file again, or convert it to wav with ffmpeg",
     "truncated": "copy the file again, or rewrite it with ffmpeg -i IN OUT.wav",
     "empty": "leave it out of the manifest or restore it",

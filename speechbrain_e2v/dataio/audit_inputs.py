@@ -88,9 +88,9 @@ def from_run(folder):
     """
     results = json.loads((folder / "results.json").read_text("utf-8"))
     protocol = results["protocol"]
-    rows = LabelSet(tuple(results["classes"])).apply(
-        read_manifest(folder / "manifest" / "all.json")
-    )
+    rows = read_manifest(folder / "manifest" / "all.json")
+    if "classes" in results:  # a regression takes every utterance
+        rows = LabelSet(tuple(results["classes"])).apply(rows)
     folds = make_folds(
         protocol["name"], rows, protocol["n_folds"], protocol["split_seed"]
     )

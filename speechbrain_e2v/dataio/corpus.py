@@ -44,6 +44,23 @@ class Corpus:
         that is the user's own.
     downloads : tuple of Download
         Zip files at an origin that allows unattended download.
+    keep_others : bool
+        Keep utterances whose label is mapped to ``None``, without a class:
+        they are the context of others in a conversation.
+    conversation : Corpus or None
+        The same corpus for the prediction of a next turn's emotion, which
+        needs utterances of every label; ``None`` without dialogues.
+    published_samples : mapping of str to int
+        Samples of that task by class, as published; only reported.
+    read_expected : callable or None
+        ``read_expected(data_folder)`` gives ``expected``, for a corpus whose
+        counts depend on which of its label files is there.
+    scales : mapping of str to tuple of float
+        Lowest and highest rating of each key of ``Utterance.extra`` that a
+        regression may predict.
+    rated : Corpus or None
+        The same corpus for regression: every rated utterance, whatever its
+        class, with ``scales``.
 
     Example
     -------
@@ -64,6 +81,12 @@ class Corpus:
     label_sha256: Mapping[str, str] = field(default_factory=dict)
     read_labels: Callable[[Path], tuple[str, ...]] | None = None
     downloads: tuple[Download, ...] = ()
+    keep_others: bool = False
+    conversation: "Corpus | None" = None
+    published_samples: Mapping[str, int] = field(default_factory=dict)
+    read_expected: Callable[[Path], Mapping] | None = None
+    scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    rated: "Corpus | None" = None
 
     def __post_init__(self):
         strange = set(self.label_map.values()) - {None} - set(self.classes)
@@ -80,10 +103,11 @@ class Corpus:
                 )
 
     def bound_to(self, data_folder):
-        """The corpus with its classes, if they stand in the data folder.
+        """The corpus with what the data folder says about it.
 
-        Such a corpus also takes the folder's name: what an encoder has heard
-        is looked up by name.
+        These are the counts to expect, and the classes. A corpus with classes
+        of its own also takes the folder's name: what an encoder has heard is
+        looked up by name.
 
         Example
         -------
@@ -91,6 +115,9 @@ class Corpus:
         >>> own.bound_to("data/calls").name, own.bound_to("calls").classes
         ('Own: calls', ('a', 'b'))
         """
+        if self.read_expected is not None:
+            expected = self.read_expected(Path(data_folder))
+            return replace(self, expected=expected, read_expected=None)
         if self.read_labels is None:
             return self
         classes = tuple(self.read_labels(Path(data_folder)))

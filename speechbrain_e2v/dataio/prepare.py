@@ -175,7 +175,7 @@ def _select(corpus, data_root, rows, min_duration, progress):
             continue
         # Clips without a label (MELD has 141) are kept for pre-training.
         emo = corpus.class_of(utterance) if utterance.emo_raw else None
-        if utterance.emo_raw and emo is None:
+        if utterance.emo_raw and emo is None and not corpus.keep_others:
             skip("label_not_in_map", utterance, utterance.emo_raw)
             continue
         utterance = replace(

@@ -99,6 +99,7 @@ def input_digest(corpus, data_root, rows, sources, min_duration):
             dict(corpus.known_bad),
             dict(corpus.expected),
             dict(corpus.paper_table1),
+            corpus.keep_others,
         ],
     }
     text = json.dumps(facts, sort_keys=True, ensure_ascii=False)

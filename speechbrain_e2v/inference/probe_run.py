@@ -76,6 +76,16 @@ def read_run(run):
             f"{run} is no finished run: there is no {path.name} in it."
         )
     results = json.loads(path.read_text("utf-8"))
+    if "regressor" in results:
+        raise ValueError(
+            f"{run} is a regression of {', '.join(results['scales'])}; only "
+            "runs with classes can be exported as a classifier."
+        )
+    if "conversation" in results:
+        raise ValueError(
+            f"{run} predicts the next turn of a conversation; only runs that "
+            "classify single utterances can be exported."
+        )
     kind = results.get("upstream", {}).get("kind")
     if kind != "trained encoder":
         raise ValueError(

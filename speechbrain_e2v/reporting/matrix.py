@@ -4,7 +4,8 @@ from pathlib import Path
 
 from speechbrain_e2v.reporting.formats import Table
 from speechbrain_e2v.reporting.paper import paper_row
-from speechbrain_e2v.reporting.recipe_plans import recipe_plans
+from speechbrain_e2v.reporting.rating_tables import short_scores
+from speechbrain_e2v.reporting.recipe_plans import rating_plan, recipe_plans
 from speechbrain_e2v.reporting.tables import NOTHING, number_marks
 
 _SCORES = ("wa", "ua", "wf1")
@@ -16,9 +17,10 @@ names and labels; `python train.py hparams/FILE.yaml` runs all folds.
 
 This page is written by `e2v table RESULTS... --matrix recipes/README.md`:
 numbers come from `results.json` files, never from a keyboard. Scores are
-percent, WA / UA / WF1, pooled over folds. `linear.yaml` is the paper's
-protocol with its quirks, `linear_strict.yaml` one in which no speaker is in
-two parts, where the corpus allows.
+percent, WA / UA / WF1, pooled over folds; of a regression the concordance
+correlation. `linear.yaml` is the paper's protocol with its quirks,
+`linear_strict.yaml` one in which no speaker is in two parts, where the corpus
+allows.
 
 """
 _TAIL = """
@@ -36,6 +38,16 @@ python train.py ../../hparams/probes/random_linear.yaml --data_folder DIR --enco
 python train.py ../../hparams/probes/logistic.yaml --data_folder DIR --encoder FOLDER --protocol random_kfold --n_folds 10
 ```
 
+Of a regression, likewise; `--objective mse` for sentiment:
+
+```bash
+cd recipes/MSP-Podcast
+python train.py ../../hparams/probes/mfcc_ridge.yaml --data_folder DIR --protocol official --n_folds 1
+python train.py ../../hparams/probes/random_ridge.yaml --data_folder DIR --encoder FOLDER --protocol official --n_folds 1
+python train.py ../../hparams/probes/ridge.yaml --data_folder DIR --encoder FOLDER --protocol official --n_folds 1
+python train.py ../../hparams/probes/random_regression_linear.yaml --data_folder DIR --encoder FOLDER --protocol official --n_folds 1
+```
+
 ## All at once
 
 ```bash
@@ -46,7 +58,7 @@ e2v table results/reproduce -o results/table.md
 """  # noqa: E501
 
 
-def matrix(recipes, rows):
+def matrix(recipes, rows, ratings=()):
     """Corpus, task, protocol, paper, ours, marks and command.
 
     Arguments
@@ -55,6 +67,8 @@ def matrix(recipes, rows):
         The folder ``recipes``.
     rows : sequence of ResultRow
         Results; those of no recipe's plan are left out.
+    ratings : sequence of RatingRow
+        Results of regressions.
 
     Returns
     -------
@@ -64,7 +78,7 @@ def matrix(recipes, rows):
         {path.parent for path in Path(recipes).glob("*/*_prepare.py")},
         key=lambda folder: folder.name.lower(),
     )
-    letters = number_marks(rows)
+    letters = number_marks([*rows, *ratings])
     lines = []
     for folder in folders:
         plans = recipe_plans(folder)
@@ -77,6 +91,9 @@ def matrix(recipes, rows):
                 + (f"`{plan.command}`",)
                 for cells in _scores(plan, rows, letters)
             ]
+        lines += [
+            (link, *cells) for cells in _regression(folder, ratings, letters)
+        ]
     header = ("corpus", "task", "protocol", "paper", "ours", "marks", "command")
     return Table(header, tuple(lines))
 
@@ -110,13 +127,30 @@ def _scores(plan, rows, letters):
     return [(printed, ours, codes)]
 
 
+def _regression(folder, ratings, letters):
+    plan = rating_plan(folder)
+    if plan is None:
+        return []
+    protocol, command = plan
+    here = [
+        row
+        for row in ratings
+        if (row.corpus, row.protocol) == (folder.name, protocol)
+    ]
+    marks = dict.fromkeys(mark for row in here for mark in row.marks)
+    codes = " ".join(sorted(letters[mark] for mark in marks))
+    ours = "; ".join(map(short_scores, here)) or "no data here"
+    first = ("regression", f"`{protocol}`", NOTHING)
+    return [(*first, ours, codes or NOTHING, f"`{command}`")]
+
+
 def _three(scores):
     return " / ".join(
         f"{scores[name]:.2f}" if name in scores else NOTHING for name in _SCORES
     )
 
 
-def matrix_page(recipes, rows):
+def matrix_page(recipes, rows, ratings=()):
     """The whole of ``recipes/README.md``.
 
     Arguments
@@ -125,13 +159,15 @@ def matrix_page(recipes, rows):
         The folder ``recipes``.
     rows : sequence of ResultRow
         Results.
+    ratings : sequence of RatingRow
+        Results of regressions.
 
     Returns
     -------
     str
     """
-    table = matrix(recipes, rows)
-    legend = legend_of(rows)
+    table = matrix(recipes, rows, ratings)
+    legend = legend_of([*rows, *ratings])
     return f"{_HEAD}{table.markdown()}\n{legend and chr(10) + legend}{_TAIL}"
 
 
@@ -140,7 +176,7 @@ def legend_of(rows):
 
     Arguments
     ---------
-    rows : sequence of ResultRow
+    rows : sequence of ResultRow or RatingRow
         Results.
 
     Returns

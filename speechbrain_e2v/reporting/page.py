@@ -1,7 +1,13 @@
 """A page of results: overview, folds, comparisons, marks."""
 
+from speechbrain_e2v.reporting import rating_tables
 from speechbrain_e2v.reporting.matrix import legend_of
-from speechbrain_e2v.reporting.tables import comparisons, folds_table, overview
+from speechbrain_e2v.reporting.tables import (
+    comparisons,
+    folds_table,
+    number_marks,
+    overview,
+)
 
 _ABOUT = """Percent, pooled over folds, in brackets the 95 % interval when
 speakers are drawn again. `paper` is emotion2vec base as printed; differences
@@ -13,7 +19,7 @@ give at least 2 / 2^S.
 """
 
 
-def results_page(rows, missing=(), metric="auto", title="Results"):
+def results_page(rows, missing=(), metric="auto", title="Results", ratings=()):
     """Markdown with every table of some results.
 
     Arguments
@@ -26,13 +32,17 @@ def results_page(rows, missing=(), metric="auto", title="Results"):
         A score, or ``auto``: what the paper prints first.
     title : str
         Heading.
+    ratings : sequence of RatingRow
+        Results of regressions.
 
     Returns
     -------
     str
     """
-    parts = [f"# {title}\n", _ABOUT, overview(rows, missing, metric).markdown()]
-    legend = legend_of(rows)
+    parts = [f"# {title}\n"]
+    if rows or missing or not ratings:
+        parts += [_ABOUT, overview(rows, missing, metric).markdown()]
+    legend = legend_of([*rows, *ratings])
     if legend:
         parts.append("\n" + legend)
     if rows:
@@ -42,4 +52,15 @@ def results_page(rows, missing=(), metric="auto", title="Results"):
         if pairs.rows:
             parts.append(f"\n## Paired differences\n\n{_PAIRS}")
             parts.append(pairs.markdown())
+    if ratings:
+        parts += _regressions(ratings, number_marks([*rows, *ratings]))
     return "\n".join(parts) + "\n"
+
+
+def _regressions(ratings, letters):
+    table = rating_tables.rating_overview(ratings, letters)
+    parts = ["\n## Regression\n", rating_tables.ABOUT, table.markdown()]
+    polarity = rating_tables.polarity_overview(ratings)
+    if polarity.rows:
+        parts += ["\n" + rating_tables.ABOUT_POLARITY, polarity.markdown()]
+    return parts

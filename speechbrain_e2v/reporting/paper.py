@@ -1,4 +1,4 @@
-"""emotion2vec's numbers as the paper prints them (Tables 2 to 5 and 7)."""
+"""Numbers as the paper prints them (Tables 2 to 7)."""
 
 import csv
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 
 _FILE = Path(__file__).with_name("paper.csv")
-_SCORES = ("wa", "ua", "wf1")
+_SCORES = ("wa", "ua", "wf1", "macro_f1")
+_CONVERSATION = "conversation"
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,14 @@ class PaperRow:
     table : int
         Where it stands.
     corpus, task, protocol : str
-        In the names of this collection; task is ``emotion``, ``song`` or
-        ``sentiment``.
+        In the names of this collection; task is ``emotion``, ``song``,
+        ``sentiment`` or ``conversation``.
     n_folds : int
         Number of folds.
     scores : dict
-        ``wa, ua, wf1`` in percent; only those that are printed.
+        ``wa, ua, wf1, macro_f1`` in percent; only those that are printed.
+    model : str
+        As the paper names it; ``emotion2vec`` but for conversations.
 
     Example
     -------
@@ -37,11 +40,28 @@ class PaperRow:
     protocol: str
     n_folds: int
     scores: dict
+    model: str
 
 
 @lru_cache
+def _all_rows():
+    with open(_FILE, newline="", encoding="utf-8") as file:
+        return tuple(
+            PaperRow(
+                int(row["table"]),
+                row["corpus"],
+                row["task"],
+                row["protocol"],
+                int(row["n_folds"]),
+                {name: float(row[name]) for name in _SCORES if row[name]},
+                row["model"],
+            )
+            for row in csv.DictReader(file)
+        )
+
+
 def paper_rows():
-    """Every experiment, in the paper's order.
+    """emotion2vec on single utterances (Tables 2 to 5 and 7), in order.
 
     Returns
     -------
@@ -52,22 +72,26 @@ def paper_rows():
     >>> len(paper_rows())
     19
     """
-    with open(_FILE, newline="", encoding="utf-8") as file:
-        return tuple(
-            PaperRow(
-                int(row["table"]),
-                row["corpus"],
-                row["task"],
-                row["protocol"],
-                int(row["n_folds"]),
-                {name: float(row[name]) for name in _SCORES if row[name]},
-            )
-            for row in csv.DictReader(file)
-        )
+    return tuple(row for row in _all_rows() if row.task != _CONVERSATION)
+
+
+def conversation_rows():
+    """Everybody's emotion prediction in conversation (Table 6), in order.
+
+    Returns
+    -------
+    tuple of PaperRow
+
+    Example
+    -------
+    >>> conversation_rows()[0].model, conversation_rows()[0].scores["ua"]
+    ('Noroozi et al. (2017)', 56.78)
+    """
+    return tuple(row for row in _all_rows() if row.task == _CONVERSATION)
 
 
 def paper_row(corpus, protocol):
-    """The paper's experiment on a corpus under a protocol.
+    """emotion2vec's experiment on a corpus under a protocol.
 
     Arguments
     ---------
@@ -83,7 +107,10 @@ def paper_row(corpus, protocol):
     >>> paper_row("EmoDB", "leave_one_speaker_out") is None
     True
     """
-    for row in paper_rows():
-        if (row.corpus, row.protocol) == (corpus, protocol):
+    for row in _all_rows():
+        if row.model == "emotion2vec" and (row.corpus, row.protocol) == (
+            corpus,
+            protocol,
+        ):
             return row
     return None

@@ -126,3 +126,32 @@ def recipe_plans(folder):
         if plans and row.corpus == folder.name and row.protocol not in known
     ]
     return plans
+
+
+def rating_plan(folder):
+    """The regression of a recipe, if its corpus is rated.
+
+    Arguments
+    ---------
+    folder : str or Path
+        ``recipes/<Corpus>``.
+
+    Returns
+    -------
+    tuple or None
+        Protocol and command, from the folder of the recipe.
+
+    Example
+    -------
+    >>> rating_plan(Path(__file__).resolve().parents[2] / "recipes/CMU-MOSI")[0]
+    'official'
+    """
+    path = Path(folder) / "hparams" / "regression.yaml"
+    if not path.is_file():
+        return None
+    protocol = yaml.load(path.read_text("utf-8"), Loader=_Plain)["protocol"]
+    command = (
+        f"python train.py hparams/{path.name} --data_folder DIR "
+        "--encoder FOLDER"
+    )
+    return protocol, command

@@ -231,10 +231,14 @@ def features_name(upstream):
 
 
 def _other_probe(results):
-    """The paper's numbers are of its own probe."""
-    name = results["classifier"].get("kind")
+    """The paper's numbers are of its own probe.
+
+    Conversations have no probe; their own marks name another network.
+    """
+    name = str(results["classifier"].get("kind"))
     trained = results["upstream"]["kind"] == "trained encoder"
-    if not trained or name == "probe":
+    own = name == "probe" or name.startswith("conversation network")
+    if not trained or own:
         return ()
     classifier = _classifier_name(results["classifier"])
     return (f"by {classifier}, not by the paper's probe",)

@@ -10,8 +10,16 @@ from speechbrain_e2v.dataio.atomic import replace_text
 from speechbrain_e2v.metrics import SCORES
 from speechbrain_e2v.reporting.matrix import matrix_page
 from speechbrain_e2v.reporting.page import results_page
+from speechbrain_e2v.reporting.rating_rows import (
+    of_regressions,
+    read_rating_rows,
+)
+from speechbrain_e2v.reporting.rating_tables import (
+    rating_details,
+    rating_overview,
+)
 from speechbrain_e2v.reporting.rows import find_results, read_rows
-from speechbrain_e2v.reporting.tables import details, overview
+from speechbrain_e2v.reporting.tables import details, number_marks, overview
 
 SUFFIXES = (".md", ".csv", ".tex")
 
@@ -62,39 +70,54 @@ def run(arguments):
             )
     if not arguments.results and not arguments.matrix:
         raise ValueError("no results are given; name folders of runs")
-    rows = read_rows(find_results(arguments.results))
+    others, regressions = of_regressions(find_results(arguments.results))
+    rows, ratings = read_rows(others), read_rating_rows(regressions)
+    metric = arguments.metric
     if arguments.matrix:
-        text = matrix_page(arguments.matrix.resolve().parent, rows)
+        recipes = arguments.matrix.resolve().parent
+        text = matrix_page(recipes, rows, ratings)
         print(replace_text(arguments.matrix, text))
     elif not arguments.output:
-        print(results_page(rows, metric=arguments.metric), end="")
+        print(results_page(rows, metric=metric, ratings=ratings), end="")
     for path in arguments.output:
-        print(write_table(path, rows, metric=arguments.metric))
+        print(write_table(path, rows, metric=metric, ratings=ratings))
     return 0
 
 
-def write_table(path, rows, missing=(), metric="auto"):
+def write_table(path, rows, missing=(), metric="auto", ratings=()):
     """Write a file in the form that its suffix says.
 
     Arguments
     ---------
     path : Path
         ``.md`` has all tables, ``.csv`` every score, ``.tex`` the overview.
+        Scores of regressions besides others go to ``.regression.csv``.
     rows : sequence of ResultRow
         Results.
     missing : sequence of Missing
         Experiments without a result.
     metric : str
         A score, or ``auto``.
+    ratings : sequence of RatingRow
+        Results of regressions.
 
     Returns
     -------
     Path
     """
+    alone = bool(ratings) and not rows and not missing
+    letters = number_marks([*rows, *ratings])
     if path.suffix == ".csv":
         text = details(rows).csv()
+        scores = rating_details(ratings).csv()
+        if alone:
+            text = scores
+        elif ratings:
+            replace_text(path.with_suffix(".regression.csv"), scores)
     elif path.suffix == ".tex":
-        text = overview(rows, missing, metric).latex()
+        text = "" if alone else overview(rows, missing, metric).latex()
+        if ratings:
+            text += rating_overview(ratings, letters).latex()
     else:
-        text = results_page(rows, missing, metric)
+        text = results_page(rows, missing, metric, ratings=ratings)
     return replace_text(path, text)

@@ -7,12 +7,24 @@ import sys
 import pytest
 
 PACKAGE = "speechbrain_e2v"
-TORCH_ONLY = {"lobes", "masking", "losses", "schedules", "seeding"}
+TORCH_ONLY = {
+    "devices",
+    "lobes",
+    "masking",
+    "losses",
+    "regression_losses",
+    "schedules",
+    "seeding",
+}
 DATA = {
     "dataio",
     "checkpoints",
     "metrics",
+    "regression_metrics",
+    "polarity_metrics",
+    "regression_intervals",
     "results",
+    "regression_results",
     "confusion",
     "provenance",
 }
@@ -25,7 +37,12 @@ ALLOWED = {
     "brains": TORCH_ONLY | DATA | {"brains"},
     "experiment": TORCH_ONLY | DATA | {"brains", "experiment"},
     "pretrain": TORCH_ONLY | DATA | {"brains", "experiment"},
-    "recipe": TORCH_ONLY | DATA | {"brains", "experiment", "pretrain"},
+    "frozen_features": TORCH_ONLY | DATA | {"experiment"},
+    **dict.fromkeys(
+        ("classification", "next_emotion", "regression"),
+        TORCH_ONLY | DATA | {"brains", "experiment", "frozen_features"},
+    ),
+    "recipe": {"classification", "experiment"},
     "synthetic": {"synthetic", "dataio"},
     "reporting": DATA | {"reporting"},
     **dict.fromkeys(

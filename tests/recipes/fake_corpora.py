@@ -270,6 +270,37 @@ def msp(folder, audio="Audios", labels="Labels/labels_concensus.csv"):
     return folder
 
 
+def msp_rated(folder):
+    """The same, and three segments of the parts that a regression uses."""
+    msp(folder)
+    table = folder / "Labels/labels_concensus.csv"
+    rows = [
+        "MSP-PODCAST_0_0.wav,N,1.0,2.5,7.0,14,Male,Test1",
+        "MSP-PODCAST_0_1.wav,H,5.0,4.5,3.0,15,Female,Test1",
+        "MSP-PODCAST_0_2.wav,S,2.0,1.5,6.0,16,Female,Train",
+        "MSP-PODCAST_0_3.wav,S,4.0,3.5,5.0,17,Female,Validation",
+    ]
+    make_wavs(folder / "Audios", [row.split(".wav")[0] for row in rows])
+    text = table.read_text("utf-8")
+    make_text(table, text + "\n".join(rows) + "\n")
+    return folder
+
+
+def mosei_scores(folder):
+    """The same, and the sentiment itself, numbered as the transcripts are."""
+    mosei(folder)
+    make_text(
+        folder / "label.csv",
+        "video_id,clip_id,text,label,label_T,label_A,label_V,annotation,mode\n"
+        'vidA,0,"he, said",-0.3333333333,,,,Negative,train\n'
+        "vidA,1,x,0.6666666865,,,,Positive,train\n"
+        "-vidB,0,b,0.0,,,,Neutral,valid\n"
+        "vid_,0,c,-3.0,,,,Negative,test\n"
+        "vidD,0,d,1.0,,,,Positive,test\n",
+    )
+    return folder
+
+
 def m3ed(folder):
     def entry(speaker, emotion, text):
         return {

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import torch
 
-from speechbrain_e2v.brains import folds as folds_module
+from speechbrain_e2v.brains.probe import ProbeTrainer
 from speechbrain_e2v.checkpoints.encoder_folder import save_encoder
 from speechbrain_e2v.dataio.manifest import read_manifest
 from speechbrain_e2v.dataio.prepare import prepare
@@ -159,7 +159,7 @@ def test_second_run_trains_nothing(run, monkeypatch):
         raise AssertionError("a finished fold was trained again")
 
     first, folder = run("linear", "again")
-    monkeypatch.setattr(folds_module, "_trained", refuse)
+    monkeypatch.setattr(ProbeTrainer, "fit", refuse)
     second, _ = run("linear", "again")
     for results in (first, second):
         del results["seconds"]

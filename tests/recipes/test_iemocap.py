@@ -54,7 +54,7 @@ def test_rows(tmp_path):
         "turn_start": 0.1,
         "turn_end": 0.5,
         "valence": 2.5,
-        "activation": 3.0,
+        "arousal": 3.0,
         "dominance": 3.5,
     }
     assert utterances["Ses01F_impro01_F001"].text is None

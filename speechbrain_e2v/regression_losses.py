@@ -1,0 +1,170 @@
+"""Losses of regressions: concordance, squared and absolute error.
+
+Predictions and targets are [N, n]: N utterances, n targets such as arousal,
+valence and dominance. ``real`` [N, n] is False where there is no target; what
+stands there is never looked at.
+"""
+
+import torch
+
+_TINY = 1e-8  # far below any variance of ratings
+
+
+def concordance(predicted, target, real=None):
+    """Concordance correlation coefficient of each target (Lin, 1989).
+
+    ``2 cov / (var + var + (difference of means)^2)`` with variances over N.
+
+    Arguments
+    ---------
+    predicted, target : torch.Tensor, [N, n]
+    real : torch.Tensor, [N, n], bool, optional
+
+    Returns
+    -------
+    torch.Tensor, [n]
+        In [-1, 1], fp32. Exactly 0, with finite gradients, where nothing
+        varies and where nothing is real.
+
+    Raises
+    ------
+    ValueError
+        When the shapes are not alike.
+
+    Example
+    -------
+    >>> target = torch.tensor([[1.0], [2.0], [3.0]])
+    >>> concordance(target, target), concordance(4 - target, target)
+    (tensor([1.]), tensor([-1.]))
+    """
+    predicted, target, weight, count = _weighted(predicted, target, real)
+    centres = [(x * weight).sum(0) / count for x in (predicted, target)]
+    left, right = (
+        (x - centre) * weight
+        for x, centre in zip((predicted, target), centres, strict=True)
+    )
+    covariance = (left * right).sum(0) / count
+    spread = (left.square() + right.square()).sum(0) / count
+    apart = (centres[0] - centres[1]).square()
+    return 2 * covariance / (spread + apart + _TINY)
+
+
+def ccc_loss(predicted, target, real=None):
+    """One minus the concordance, mean over the targets.
+
+    Arguments
+    ---------
+    predicted, target : torch.Tensor, [N, n]
+    real : torch.Tensor, [N, n], bool, optional
+
+    Returns
+    -------
+    torch.Tensor
+        Scalar in [0, 2]. Targets without a real value do not count.
+
+    Raises
+    ------
+    ValueError
+        When nothing is real.
+
+    Example
+    -------
+    >>> target = torch.tensor([[1.0], [2.0], [3.0]])
+    >>> ccc_loss(target.flip(0), target).item()
+    2.0
+    """
+    loss = 1 - concordance(predicted, target, real)
+    if real is None:
+        return loss.mean()
+    there = real.any(0)
+    _refuse_nothing(there)
+    return loss[there].mean()
+
+
+def squared_error(predicted, target, real=None):
+    """Mean squared error over all real values.
+
+    Arguments
+    ---------
+    predicted, target : torch.Tensor, [N, n]
+    real : torch.Tensor, [N, n], bool, optional
+
+    Returns
+    -------
+    torch.Tensor
+        Scalar, in squared units of the targets.
+
+    Raises
+    ------
+    ValueError
+        When nothing is real.
+
+    Example
+    -------
+    >>> squared_error(torch.zeros(2, 1), torch.tensor([[1.0], [3.0]])).item()
+    5.0
+    """
+    return _mean(torch.square, predicted, target, real)
+
+
+def absolute_error(predicted, target, real=None):
+    """Mean absolute error over all real values.
+
+    Arguments
+    ---------
+    predicted, target : torch.Tensor, [N, n]
+    real : torch.Tensor, [N, n], bool, optional
+
+    Returns
+    -------
+    torch.Tensor
+        Scalar, in units of the targets.
+
+    Raises
+    ------
+    ValueError
+        When nothing is real.
+
+    Example
+    -------
+    >>> absolute_error(torch.zeros(2, 1), torch.tensor([[1.0], [3.0]])).item()
+    2.0
+    """
+    return _mean(torch.abs, predicted, target, real)
+
+
+OBJECTIVES = {"ccc": ccc_loss, "mse": squared_error, "mae": absolute_error}
+"""Losses by the name that a yaml gives under ``objective``."""
+
+
+def _mean(penalty, predicted, target, real):
+    predicted, target, weight, _ = _weighted(predicted, target, real)
+    if real is not None:
+        _refuse_nothing(real)
+    return penalty((predicted - target) * weight).sum() / weight.sum()
+
+
+def _weighted(predicted, target, real):
+    if predicted.shape != target.shape or predicted.dim() != 2:
+        raise ValueError(
+            "`predicted` and `target` must both be [N, n], but are "
+            f"{tuple(predicted.shape)} and {tuple(target.shape)}"
+        )
+    predicted, target = predicted.float(), target.float()
+    if real is None:
+        real = torch.ones_like(target, dtype=torch.bool)
+    if real.shape != target.shape:
+        raise ValueError(
+            f"`real` must be {tuple(target.shape)} like the targets, but is "
+            f"{tuple(real.shape)}"
+        )
+    # Filled, not multiplied: absent targets may be nan.
+    predicted = predicted.masked_fill(~real, 0.0)
+    target = target.masked_fill(~real, 0.0)
+    weight = real.to(target)
+    return predicted, target, weight, weight.sum(0).clamp(min=1)
+
+
+def _refuse_nothing(real):
+    if not bool(real.any()):
+        raise ValueError("no target of this batch is real; leave it out")
