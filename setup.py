@@ -57,6 +57,7 @@ setup(
         "viz": ["umap-learn>=0.5.5"],
         "onnx": ["onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.2"],
         "compare": ["transformers>=4.45"],
+        "text": ["transformers>=4.45"],
         "demo": ["gradio>=4.44"],
         "bench": ["funasr>=1.2"],
     },

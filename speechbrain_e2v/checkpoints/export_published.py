@@ -134,6 +134,8 @@ def official_config(pretrained):
         "prenet_dropout": sizes["prenet_dropout"],
         "num_extra_tokens": sizes["num_extra_tokens"],
         "init_extra_token_zero": True,
+        "start_drop_path_rate": 0.0,
+        "end_drop_path_rate": 0.0,
         "mask_prob": 0.5,
         "mask_prob_adjust": 0.05,
         "mask_length": 5,
@@ -153,6 +155,7 @@ def official_config(pretrained):
         "conv_pos_groups": sizes["pos_conv_groups"],
         "conv_pos_depth": sizes["pos_conv_depth"],
         "conv_pos_pre_ln": False,
+        "decoder": None,
     }
     if pretrained.decoder_sizes:
         decoder = pretrained.decoder_sizes
@@ -176,6 +179,8 @@ def official_config(pretrained):
         "activation_dropout": sizes["activation_dropout"],
         "dropout_input": 0.0,
         "layerdrop": sizes["layerdrop"],
+        "start_drop_path_rate": 0.0,
+        "end_drop_path_rate": 0.0,
         "embed_dim": sizes["embed_dim"],
         "mlp_ratio": sizes["mlp_ratio"],
         "layer_norm_first": False,

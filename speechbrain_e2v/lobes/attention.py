@@ -15,7 +15,7 @@ from speechbrain_e2v.lobes.pieces import frame_pieces
 
 WHOLE_BIAS_ELEMENTS = 2**26
 """Above this size the bias is made for some queries and heads at a time."""
-BLOCK_BIAS_ELEMENTS = 2**24
+BLOCK_BIAS_ELEMENTS = 2**22  # 16 MiB: stays in the cache
 QUERY_BLOCK = 256
 # Three times the width: 9 and 288 MiB of it (base).
 FRAMES_ON_CPU = 1024
@@ -82,7 +82,8 @@ class AttentionBias:
         self, weight, positions, num_tokens, key_mask=None, window=None
     ):
         self.weight = weight
-        self.positions = F.pad(positions.to(weight.dtype), (num_tokens, 0))
+        # bfloat16 cannot tell neighbours apart from frame 256 on.
+        self.positions = F.pad(positions.float(), (num_tokens, 0))
         self.num_tokens = num_tokens
         self.key_mask = key_mask
         self.window = window

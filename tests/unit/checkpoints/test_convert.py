@@ -139,7 +139,13 @@ def test_funasr_round_trip_is_bit_exact(tmp_path):
     tokens = (tmp_path / "b" / "tokens.txt").read_text("utf-8").split()
     assert tokens == list(NINE_TOKENS)
     settings = yaml.safe_load((tmp_path / "b" / "config.yaml").read_text())
-    assert settings["model_conf"]["normalize"] is True
+    conf = settings["model_conf"]
+    assert conf["normalize"] is True
+    # FunASR's class reads these without a default.
+    audio = conf["modalities"]["audio"]
+    for part in (conf, audio):
+        assert part["start_drop_path_rate"] == part["end_drop_path_rate"] == 0
+    assert audio["decoder"] is None
 
 
 def test_what_is_there_stays_unless_overwritten(tmp_path):

@@ -190,3 +190,12 @@ def test_bf16_autocast_stays_close():
             rough = encoder(wav).float()
     cosine = F.cosine_similarity(exact.mean(1), rough.mean(1)).item()
     assert cosine > 0.999
+
+
+def test_distances_survive_a_cast_to_bfloat16():
+    """bfloat16 holds integers up to 256 only; frames go on behind it."""
+    alibi = Alibi(2).to(torch.bfloat16)
+    bias = alibi(torch.arange(3000)[None], num_tokens=1)
+    index = torch.arange(2900.0, 3000.0)
+    expected = (index[:, None] - index[None, :]).abs()
+    assert torch.equal(bias.distance(2901, 3001)[0, :, 2901:], expected)
