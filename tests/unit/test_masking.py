@@ -130,3 +130,7 @@ def test_equal_counts_need_no_fillers():
 def test_rows_without_masked_frames_are_named():
     with pytest.raises(ValueError, match=r"rows \[0\] .* no masked frame"):
         mask_layout(torch.zeros(1, 1, 4, dtype=torch.bool))
+
+
+def test_a_single_frame_is_not_masked():
+    assert block_masks([1, 9], [[3], [4]]).sum(2).tolist() == [[0], [4]]

@@ -9,6 +9,7 @@ import soundfile
 import torch
 from torchaudio.functional import resample
 
+from speechbrain_e2v.dataio import audio
 from speechbrain_e2v.dataio.audio import (
     AudioError,
     AudioInfo,
@@ -138,7 +139,9 @@ def test_what_cannot_be_read_is_named(tmp_path):
     assert str(copy) == str(outcomes[0])
 
 
-def test_probe_many_keeps_the_order(tmp_path):
+@pytest.mark.parametrize("waiting", [-1.0, 60.0])  # threads, and none
+def test_probe_many_keeps_the_order(tmp_path, waiting, monkeypatch):
+    monkeypatch.setattr(audio, "_WAITING", waiting)
     lengths = [(7 * i) % 601 for i in range(600)]
     for i, length in enumerate(lengths):
         (tmp_path / f"{i}.wav").write_bytes(wave_bytes([fmt(), data(length)]))
