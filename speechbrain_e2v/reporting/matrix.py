@@ -5,10 +5,11 @@ from pathlib import Path
 from speechbrain_e2v.reporting.formats import Table
 from speechbrain_e2v.reporting.paper import paper_row
 from speechbrain_e2v.reporting.rating_tables import short_scores
-from speechbrain_e2v.reporting.recipe_plans import rating_plan, recipe_plans
+from speechbrain_e2v.reporting.recipe_plans import plan_of, recipe_plans
 from speechbrain_e2v.reporting.tables import NOTHING, number_marks
 
 _SCORES = ("wa", "ua", "wf1")
+_PREDICTED = ("ua", "macro_f1")  # of a conversation
 _HEAD = """# Recipes
 
 One folder a corpus. Its `README.md` says what it is, its licence, how to get
@@ -17,10 +18,10 @@ names and labels; `python train.py hparams/FILE.yaml` runs all folds.
 
 This page is written by `e2v table RESULTS... --matrix recipes/README.md`:
 numbers come from `results.json` files, never from a keyboard. Scores are
-percent, WA / UA / WF1, pooled over folds; of a regression the concordance
-correlation. `linear.yaml` is the paper's protocol with its quirks,
-`linear_strict.yaml` one in which no speaker is in two parts, where the corpus
-allows.
+percent, WA / UA / WF1, pooled over folds; of a conversation UA / MacroF1, of a
+regression the concordance correlation. `linear.yaml` is the paper's protocol
+with its quirks, `linear_strict.yaml` one in which no speaker is in two parts,
+where the corpus allows.
 
 """
 _TAIL = """
@@ -91,9 +92,11 @@ def matrix(recipes, rows, ratings=()):
                 + (f"`{plan.command}`",)
                 for cells in _scores(plan, rows, letters)
             ]
-        lines += [
-            (link, *cells) for cells in _regression(folder, ratings, letters)
-        ]
+        others = (
+            *_conversation(folder, rows, letters),
+            *_regression(folder, ratings, letters),
+        )
+        lines += [(link, *cells) for cells in others]
     header = ("corpus", "task", "protocol", "paper", "ours", "marks", "command")
     return Table(header, tuple(lines))
 
@@ -108,7 +111,7 @@ def _without_task(folder, plans):
 
 def _scores(plan, rows, letters):
     paper = paper_row(plan.recipe, plan.protocol)
-    printed = _three(paper.scores) if paper else NOTHING
+    printed = _joined(paper.scores) if paper else NOTHING
     here = [
         row
         for row in rows
@@ -117,18 +120,16 @@ def _scores(plan, rows, letters):
     ]
     if not here:
         return [(printed, "no data here", NOTHING)]
-    marks = dict.fromkeys(mark for row in here for mark in row.marks)
     ours = "; ".join(
         f"{row.corpus.partition(': ')[2]} {row.features}".strip()
-        + f": {_three(row.pooled)}"
+        + f": {_joined(row.pooled)}"
         for row in here
     )
-    codes = " ".join(sorted(letters[mark] for mark in marks))
-    return [(printed, ours, codes)]
+    return [(printed, ours, _codes(here, letters))]
 
 
 def _regression(folder, ratings, letters):
-    plan = rating_plan(folder)
+    plan = plan_of(folder, "regression.yaml")
     if plan is None:
         return []
     protocol, command = plan
@@ -137,16 +138,36 @@ def _regression(folder, ratings, letters):
         for row in ratings
         if (row.corpus, row.protocol) == (folder.name, protocol)
     ]
-    marks = dict.fromkeys(mark for row in here for mark in row.marks)
-    codes = " ".join(sorted(letters[mark] for mark in marks))
     ours = "; ".join(map(short_scores, here)) or "no data here"
     first = ("regression", f"`{protocol}`", NOTHING)
-    return [(*first, ours, codes or NOTHING, f"`{command}`")]
+    return [(*first, ours, _codes(here, letters), f"`{command}`")]
 
 
-def _three(scores):
+def _conversation(folder, rows, letters):
+    plan = plan_of(folder, "conversation.yaml")
+    if plan is None:
+        return []
+    protocol, command = plan
+    corpus = f"{folder.name} conversation, speech"
+    paper = paper_row(corpus, protocol)
+    printed = _joined(paper.scores, _PREDICTED) if paper else NOTHING
+    here = [r for r in rows if (r.corpus, r.protocol) == (corpus, protocol)]
+    ours = "; ".join(
+        f"{row.features}: {_joined(row.pooled, _PREDICTED)}" for row in here
+    )
+    codes = _codes(here, letters)
+    first = ("conversation", f"`{protocol}`", printed)
+    return [(*first, ours or "no data here", codes, f"`{command}`")]
+
+
+def _codes(rows, letters):
+    marks = {letters[mark] for row in rows for mark in row.marks}
+    return " ".join(sorted(marks)) or NOTHING
+
+
+def _joined(scores, names=_SCORES):
     return " / ".join(
-        f"{scores[name]:.2f}" if name in scores else NOTHING for name in _SCORES
+        f"{scores[name]:.2f}" if name in scores else NOTHING for name in names
     )
 
 

@@ -128,13 +128,15 @@ def recipe_plans(folder):
     return plans
 
 
-def rating_plan(folder):
-    """The regression of a recipe, if its corpus is rated.
+def plan_of(folder, name):
+    """What a yaml of another task runs by default, if the recipe has it.
 
     Arguments
     ---------
     folder : str or Path
         ``recipes/<Corpus>``.
+    name : str
+        ``regression.yaml`` or ``conversation.yaml``.
 
     Returns
     -------
@@ -143,15 +145,13 @@ def rating_plan(folder):
 
     Example
     -------
-    >>> rating_plan(Path(__file__).resolve().parents[2] / "recipes/CMU-MOSI")[0]
+    >>> mosi = Path(__file__).resolve().parents[2] / "recipes/CMU-MOSI"
+    >>> plan_of(mosi, "regression.yaml")[0]
     'official'
     """
-    path = Path(folder) / "hparams" / "regression.yaml"
+    path = Path(folder) / "hparams" / name
     if not path.is_file():
         return None
     protocol = yaml.load(path.read_text("utf-8"), Loader=_Plain)["protocol"]
-    command = (
-        f"python train.py hparams/{path.name} --data_folder DIR "
-        "--encoder FOLDER"
-    )
-    return protocol, command
+    command = f"python train.py hparams/{name} --data_folder DIR"
+    return protocol, f"{command} --encoder FOLDER"

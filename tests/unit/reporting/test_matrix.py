@@ -65,6 +65,20 @@ def test_matrix(tmp_path):
     assert "`python mead_prepare.py" in str(lines)
 
 
+def test_matrix_of_conversations(tmp_path):
+    write_run(
+        tmp_path, "mine", [(0, 1), (0, 0)],
+        corpus="IEMOCAP conversation, speech",
+        protocol="leave_one_speaker_out_partner_validates",
+    )  # fmt: skip
+    rows = read_rows([tmp_path / "results.json"])
+    lines = [r for r in matrix(RECIPES, rows).rows if r[1] == "conversation"]
+    iemocap, meld = lines
+    assert iemocap[3:5] == ("77.19 / 76.71", "mine: 75.00 / 73.33")
+    assert iemocap[6].startswith("`python train.py hparams/conversation.yaml")
+    assert meld[2:5] == ("`official`", "-", "no data here")
+
+
 def test_the_committed_page_lists_every_recipe():
     page = RECIPES / "README.md"
     if not page.is_file():

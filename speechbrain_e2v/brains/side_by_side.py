@@ -1,0 +1,82 @@
+"""Independent trainings in processes of their own.
+
+A step of a small network is too short to be divided among cores; whole
+trainings are not.
+"""
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor, as_completed
+
+import torch
+
+
+def usable_processes(device):
+    """How many trainings may run at once.
+
+    Arguments
+    ---------
+    device : str
+        Of the run options; all trainings would share a GPU.
+
+    Returns
+    -------
+    int
+        With several threads (the CPU cores, unless OMP_NUM_THREADS says less)
+        more than there are, so that no core is idle while the last of a few
+        trainings ends: three times as many, up to 8. With one thread, and on
+        a GPU, 1.
+
+    Example
+    -------
+    >>> usable_processes("cuda:0")
+    1
+    """
+    if not str(device).startswith("cpu"):
+        return 1
+    threads = torch.get_num_threads()
+    return max(threads, min(3 * threads, 8)) if threads > 1 else 1
+
+
+def each_in_a_process(function, jobs, processes):
+    """Call a function with every job's arguments.
+
+    Arguments
+    ---------
+    function : callable
+        Of a module, not of a script; like its arguments and result, it goes
+        from process to process.
+    jobs : sequence of tuple
+        Its arguments.
+    processes : int
+        At most so many at once. With one, or a single job, nothing is
+        started.
+
+    Yields
+    ------
+    int, object
+        Number of the job and what the function gave, as they finish.
+
+    Example
+    -------
+    >>> dict(each_in_a_process(max, [(1, 2), (5, 3)], processes=1))
+    {0: 2, 1: 5}
+    """
+    processes = min(processes, len(jobs))
+    if processes <= 1:
+        for number, job in enumerate(jobs):
+            yield number, function(*job)
+        return
+    threads = max(1, torch.get_num_threads() // processes)
+    # Not forked: OpenMP's threads do not survive that.
+    with ProcessPoolExecutor(
+        processes,
+        multiprocessing.get_context("spawn"),
+        torch.set_num_threads,
+        (threads,),
+    ) as pool:
+        futures = {
+            pool.submit(function, *job): number
+            for number, job in enumerate(jobs)
+        }
+        for future in as_completed(futures):
+            yield futures[future], future.result()
