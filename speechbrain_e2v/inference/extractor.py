@@ -141,7 +141,7 @@ class Emotion2vec:
             Fill clips without a single frame up with zeros.
         window : float or None
             Seconds that a frame attends to on each side. An approximation,
-            for speed on very long audio: see `attend_locally`.
+            for speed on very long audio: see `attend_in_blocks`.
         progress : bool
             Show a progress bar.
 

@@ -1,149 +1,16 @@
-"""Self-attention with ALiBi: distances as a bias, one learned scale a head.
+"""Self-attention with a bias of distances, exact, in bounded memory."""
 
-Sources: released data2vec 2.0 / emotion2vec behaviour; ALiBi (Press et al.
-2022) in its symmetric form.
-"""
-
-import math
-
-import torch
 import torch.nn.functional as F
 from torch import nn
 
-from speechbrain_e2v.lobes.local_attention import attend_locally
+from speechbrain_e2v.lobes.block_attention import attend_in_blocks, reach_of
 from speechbrain_e2v.lobes.pieces import frame_pieces
 
-WHOLE_BIAS_ELEMENTS = 2**26
-"""Above this size the bias is made for some queries and heads at a time."""
-BLOCK_BIAS_ELEMENTS = 2**22  # 16 MiB: stays in the cache
-QUERY_BLOCK = 256
 # Three times the width: 9 and 288 MiB of it (base).
 FRAMES_ON_CPU = 1024
 FRAMES_ON_GPU = 2**15
 _PADDED_KEY = -3.0e4  # exp underflows to exactly 0 in fp32 and bf16
 _PADDED_DIMS = 8  # GPU kernels want head widths in multiples of eight
-
-
-def alibi_slopes(num_heads):
-    """Return ALiBi's slope of each head.
-
-    A power of two n gives 2^(-8/n), its square, ..., its n-th power; another
-    number takes the slopes of the power of two below it, then every second
-    slope of the power of two above it.
-
-    Arguments
-    ---------
-    num_heads : int
-
-    Returns
-    -------
-    list of float
-
-    Example
-    -------
-    >>> alibi_slopes(6)
-    [0.25, 0.0625, 0.015625, 0.00390625, 0.5, 0.125]
-    """
-    floor = 2 ** int(math.log2(num_heads))
-    slopes = [2 ** (-8 * (i + 1) / floor) for i in range(floor)]
-    if floor < num_heads:
-        slopes += alibi_slopes(2 * floor)[0::2][: num_heads - floor]
-    return slopes
-
-
-class AttentionBias:
-    """Who attends to whom: distances between frames, and which keys are real.
-
-    Built once per forward and shared by all layers. When every row of a batch
-    has the same frame positions there is one bias for all of them; padding is
-    then kept as a mask over keys, so no [B, H, T, T] tensor is ever made.
-
-    Arguments
-    ---------
-    weight : torch.Tensor, [H]
-        Slope times learned scale of each head.
-    positions : torch.Tensor, [1 or B, T]
-        Time index of each frame.
-    num_tokens : int
-        Extra tokens in front; their bias to and from everything is 0.
-    key_mask : torch.Tensor, [B, N + T], bool, optional
-        True where a key is real.
-    window : int, optional
-        Frames further away than this are not attended to.
-
-    Example
-    -------
-    >>> bias = AttentionBias(torch.tensor([0.5]), torch.arange(3)[None], 1)
-    >>> bias.rows(0, 4)[0, 0].tolist()[1]
-    [-0.0, -0.0, -0.5, -1.0]
-    """
-
-    def __init__(
-        self, weight, positions, num_tokens, key_mask=None, window=None
-    ):
-        self.weight = weight
-        # bfloat16 cannot tell neighbours apart from frame 256 on.
-        self.positions = F.pad(positions.float(), (num_tokens, 0))
-        self.num_tokens = num_tokens
-        self.key_mask = key_mask
-        self.window = window
-        self._whole = None
-
-    def __len__(self):
-        return self.positions.shape[1]
-
-    @property
-    def fits(self):
-        """Whether the whole bias is small enough to be kept."""
-        rows, length = self.positions.shape
-        return rows * len(self.weight) * length**2 <= WHOLE_BIAS_ELEMENTS
-
-    def whole(self, dtype):
-        """Return the bias for all queries, [1 or B, H, N + T, N + T]."""
-        if self._whole is None or self._whole.dtype != dtype:
-            self._whole = self.rows(0, len(self)).to(dtype)
-        return self._whole
-
-    def rows(self, start, stop):
-        """Return the bias for queries start..stop, [1 or B, H, Q, N + T]."""
-        return self.of_heads(0, len(self.weight), self.distance(start, stop))
-
-    def of_heads(self, start, stop, distance):
-        """Scale a distance [1 or B, Q, K] to a bias of heads start..stop."""
-        return -self.weight[start:stop, None, None] * distance[:, None]
-
-    def distance(self, start, stop):
-        """Return |query - key| of queries start..stop, [1 or B, Q, N + T]."""
-        query = self.positions[:, start:stop, None]
-        distance = (query - self.positions[:, None, :]).abs()
-        distance[:, : max(0, self.num_tokens - start)] = 0
-        distance[:, :, : self.num_tokens] = 0
-        return distance
-
-
-class Alibi(nn.Module):
-    """ALiBi with a learned scale per head, shared by all layers.
-
-    Arguments
-    ---------
-    num_heads : int
-
-    Example
-    -------
-    >>> Alibi(4)(torch.arange(5)[None], num_tokens=2).rows(0, 7).shape
-    torch.Size([1, 4, 7, 7])
-    """
-
-    def __init__(self, num_heads):
-        super().__init__()
-        self.scale = nn.Parameter(torch.ones(num_heads))
-        slopes = torch.tensor(alibi_slopes(num_heads))
-        self.register_buffer("slopes", slopes, persistent=False)
-
-    def forward(self, positions, num_tokens, key_mask=None, window=None):
-        """Bind the bias to frame positions ([1 or B, T]) and real keys."""
-        weight = self.slopes * self.scale.clamp(min=0)
-        return AttentionBias(weight, positions, num_tokens, key_mask, window)
 
 
 class SelfAttention(nn.Module):
@@ -159,6 +26,8 @@ class SelfAttention(nn.Module):
 
     Example
     -------
+    >>> import torch
+    >>> from speechbrain_e2v.lobes.alibi import Alibi
     >>> bias = Alibi(2)(torch.arange(5)[None], num_tokens=0)
     >>> SelfAttention(8, 2)(torch.randn(3, 5, 8), bias).shape
     torch.Size([3, 5, 8])
@@ -216,6 +85,7 @@ def attend(q, k, v, bias, dropout_p=0.0):
     ---------
     q, k, v : torch.Tensor, [B, H, L, E]
     bias : AttentionBias
+        A `window` in it makes an approximation of this.
     dropout_p : float
 
     Returns
@@ -224,6 +94,8 @@ def attend(q, k, v, bias, dropout_p=0.0):
 
     Example
     -------
+    >>> import torch
+    >>> from speechbrain_e2v.lobes.alibi import Alibi
     >>> bias = Alibi(2)(torch.arange(5)[None], num_tokens=0)
     >>> q = torch.randn(1, 2, 5, 4)
     >>> attend(q, q, q, bias).shape
@@ -231,41 +103,18 @@ def attend(q, k, v, bias, dropout_p=0.0):
     """
     width = q.shape[-1]
     scale = width**-0.5
+    in_blocks = bias.window is not None or not bias.fits
+    reach = reach_of(q, k, bias, scale) if in_blocks else None
     if bias.key_mask is not None:
         q, k, v = _mark_padded_keys(q, k, v, bias.key_mask, scale)
-    if bias.window is not None:
-        x = attend_locally(q, k, v, bias, scale, QUERY_BLOCK, dropout_p)
-    elif bias.fits:
+    if in_blocks:
+        x = attend_in_blocks(q, k, v, bias, reach, scale, dropout_p)
+    else:
         mask = bias.whole(q.dtype).expand(len(q), -1, -1, -1)
         x = F.scaled_dot_product_attention(
             q, k, v, mask, dropout_p, scale=scale
         )
-    else:
-        x = _attend_in_blocks(q, k, v, bias, scale, dropout_p)
     return x[..., :width]
-
-
-def _attend_in_blocks(q, k, v, bias, scale, dropout_p):
-    batch, heads, length, width = q.shape
-    x = q.new_empty(batch, length, heads, width).transpose(1, 2)
-    # As many heads at once as keep their bias small.
-    of_one_head = len(bias.positions) * QUERY_BLOCK * length
-    at_once = max(1, BLOCK_BIAS_ELEMENTS // of_one_head)
-    for start in range(0, length, QUERY_BLOCK):
-        stop = min(start + QUERY_BLOCK, length)
-        distance = bias.distance(start, stop)
-        for first in range(0, heads, at_once):
-            last = min(first + at_once, heads)
-            mask = bias.of_heads(first, last, distance).to(q.dtype)
-            x[:, first:last, start:stop] = F.scaled_dot_product_attention(
-                q[:, first:last, start:stop],
-                k[:, first:last],
-                v[:, first:last],
-                mask.expand(batch, -1, -1, -1),
-                dropout_p,
-                scale=scale,
-            )
-    return x
 
 
 def _mark_padded_keys(q, k, v, key_mask, scale):

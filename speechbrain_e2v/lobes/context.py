@@ -7,7 +7,7 @@ that the EMA teacher copies.
 import torch
 from torch import nn
 
-from speechbrain_e2v.lobes.attention import Alibi
+from speechbrain_e2v.lobes.alibi import Alibi
 from speechbrain_e2v.lobes.lengths import frame_mask
 from speechbrain_e2v.lobes.positional import RelativePositionalConv
 from speechbrain_e2v.lobes.transformer import Block

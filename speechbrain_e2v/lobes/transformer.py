@@ -25,7 +25,7 @@ class Block(nn.Module):
     Example
     -------
     >>> import torch
-    >>> from speechbrain_e2v.lobes.attention import Alibi
+    >>> from speechbrain_e2v.lobes.alibi import Alibi
     >>> bias = Alibi(2)(torch.arange(5)[None], num_tokens=0)
     >>> output, mlp = Block(8, 2)(torch.randn(3, 5, 8), bias)
     >>> output.shape, mlp.shape

@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from speechbrain_e2v.lobes import (
+    alibi,
     attention,
+    block_attention,
     frontend,
     pieces,
     positional,
@@ -20,9 +22,9 @@ from speechbrain_e2v.lobes.positional import GroupedConvBlock
 def small_pieces(monkeypatch):
     for module in (attention, frontend, positional, transformer):
         monkeypatch.setattr(module, "FRAMES_ON_CPU", 7)
-    monkeypatch.setattr(attention, "WHOLE_BIAS_ELEMENTS", 0)
-    monkeypatch.setattr(attention, "BLOCK_BIAS_ELEMENTS", 0)
-    monkeypatch.setattr(attention, "QUERY_BLOCK", 5)
+    monkeypatch.setattr(alibi, "WHOLE_BIAS_ELEMENTS", 0)
+    monkeypatch.setattr(block_attention, "BLOCK_BIAS_ELEMENTS", 0)
+    monkeypatch.setattr(block_attention, "QUERY_BLOCK", 5)
 
 
 def whole(function, *arguments):
@@ -87,14 +89,14 @@ def test_encoder(small_pieces, lengths):
 def test_gradients_flow_through_blocks_of_queries(monkeypatch):
     torch.manual_seed(0)
     layer = attention.SelfAttention(8, 2)
-    bias = attention.Alibi(2)(torch.arange(13)[None], num_tokens=2)
+    bias = alibi.Alibi(2)(torch.arange(13)[None], num_tokens=2)
     x = torch.randn(1, 15, 8)
     layer(x, bias).square().sum().backward()
     expected = layer.qkv.weight.grad.clone()
     layer.zero_grad()
-    monkeypatch.setattr(attention, "WHOLE_BIAS_ELEMENTS", 0)
-    monkeypatch.setattr(attention, "QUERY_BLOCK", 4)
-    bias = attention.Alibi(2)(torch.arange(13)[None], num_tokens=2)
+    monkeypatch.setattr(alibi, "WHOLE_BIAS_ELEMENTS", 0)
+    monkeypatch.setattr(block_attention, "QUERY_BLOCK", 4)
+    bias = alibi.Alibi(2)(torch.arange(13)[None], num_tokens=2)
     layer(x, bias).square().sum().backward()
     close(layer.qkv.weight.grad, expected)
 

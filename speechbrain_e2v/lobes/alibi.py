@@ -1,0 +1,153 @@
+"""ALiBi: distances between frames as an attention bias, one scale a head.
+
+Sources: released data2vec 2.0 / emotion2vec behaviour; ALiBi (Press et al.
+2022) in its symmetric form.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+WHOLE_BIAS_ELEMENTS = 2**26
+"""Above this size the bias is made for some queries and heads at a time."""
+_NOT_SEEN = -3.0e4  # exp underflows to exactly 0 in fp32 and bf16
+
+
+def alibi_slopes(num_heads):
+    """Return ALiBi's slope of each head.
+
+    A power of two n gives 2^(-8/n), its square, ..., its n-th power; another
+    number takes the slopes of the power of two below it, then every second
+    slope of the power of two above it.
+
+    Arguments
+    ---------
+    num_heads : int
+
+    Returns
+    -------
+    list of float
+
+    Example
+    -------
+    >>> alibi_slopes(6)
+    [0.25, 0.0625, 0.015625, 0.00390625, 0.5, 0.125]
+    """
+    floor = 2 ** int(math.log2(num_heads))
+    slopes = [2 ** (-8 * (i + 1) / floor) for i in range(floor)]
+    if floor < num_heads:
+        slopes += alibi_slopes(2 * floor)[0::2][: num_heads - floor]
+    return slopes
+
+
+class AttentionBias:
+    """Who attends to whom: distances between frames, and which keys are real.
+
+    Built once per forward and shared by all layers. When every row of a batch
+    has the same frame positions there is one bias for all of them; padding is
+    then kept as a mask over keys, so no [B, H, T, T] tensor is ever made.
+
+    Arguments
+    ---------
+    weight : torch.Tensor, [H]
+        Slope times learned scale of each head.
+    positions : torch.Tensor, [1 or B, T]
+        Time index of each frame.
+    num_tokens : int
+        Extra tokens in front; their bias to and from everything is 0.
+    key_mask : torch.Tensor, [B, N + T], bool, optional
+        True where a key is real.
+    window : int, optional
+        Frames further away than this are not attended to.
+
+    Example
+    -------
+    >>> bias = AttentionBias(torch.tensor([0.5]), torch.arange(3)[None], 1)
+    >>> bias.whole(torch.float32)[0, 0, 1].tolist()
+    [-0.0, -0.0, -0.5, -1.0]
+    """
+
+    def __init__(
+        self, weight, positions, num_tokens, key_mask=None, window=None
+    ):
+        self.weight = weight
+        # bfloat16 cannot tell neighbours apart from frame 256 on.
+        self.positions = F.pad(positions.float(), (num_tokens, 0))
+        self.num_tokens = num_tokens
+        self.key_mask = key_mask
+        self.window = window
+        self._whole = None
+
+    def __len__(self):
+        return self.positions.shape[1]
+
+    @property
+    def fits(self):
+        """Whether the whole bias is small enough to be kept."""
+        rows, length = self.positions.shape
+        return rows * len(self.weight) * length**2 <= WHOLE_BIAS_ELEMENTS
+
+    def whole(self, dtype):
+        """Return the bias of all pairs, [1 or B, H, N + T, N + T]."""
+        if self._whole is None or self._whole.dtype != dtype:
+            everything = slice(0, len(self))
+            bias = self.between(slice(None), everything, everything)
+            bias[:, :, : self.num_tokens] = 0
+            self._whole = bias.to(dtype)
+        return self._whole
+
+    def between(self, heads, queries, frames):
+        """Return the bias of some queries to the tokens and to some frames.
+
+        Arguments
+        ---------
+        heads : slice
+        queries : slice
+            Frames; what it says of tokens is not their bias.
+        frames : slice
+            Keys; its beginning is put behind the tokens.
+
+        Returns
+        -------
+        torch.Tensor, [1 or B, heads, queries, N + frames]
+        """
+        tokens = self.num_tokens
+        frames = slice(max(tokens, frames.start), frames.stop)
+        keys = torch.cat(
+            [self.positions[:, :tokens], self.positions[:, frames]], dim=1
+        )
+        distance = (self.positions[:, queries, None] - keys[:, None]).abs()
+        distance[:, :, :tokens] = 0
+        bias = -self.weight[heads, None, None] * distance[:, None]
+        if self.window is not None:
+            far = distance[:, None] > self.window
+            bias = bias.masked_fill(far, _NOT_SEEN)
+        return bias
+
+
+class Alibi(nn.Module):
+    """ALiBi with a learned scale per head, shared by all layers.
+
+    Arguments
+    ---------
+    num_heads : int
+
+    Example
+    -------
+    >>> bias = Alibi(4)(torch.arange(5)[None], num_tokens=2)
+    >>> bias.whole(torch.float32).shape
+    torch.Size([1, 4, 7, 7])
+    """
+
+    def __init__(self, num_heads):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(num_heads))
+        slopes = torch.tensor(alibi_slopes(num_heads))
+        self.register_buffer("slopes", slopes, persistent=False)
+
+    def forward(self, positions, num_tokens, key_mask=None, window=None):
+        """Bind the bias to frame positions ([1 or B, T]) and real keys."""
+        weight = self.slopes * self.scale.clamp(min=0)
+        return AttentionBias(weight, positions, num_tokens, key_mask, window)
