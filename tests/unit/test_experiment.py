@@ -28,12 +28,12 @@ def yaml_file(tmp_path):
 
 def test_overrides_and_run_options(yaml_file):
     argv = [str(yaml_file), "--data_folder", "/d", "--width=3"]
-    experiment = load_experiment([*argv, "--device", "cuda:7"], KEYS)
+    experiment = load_experiment([*argv, "--device", "cpu:0"], KEYS)
     assert experiment.hparams["lr"] == 6
     assert experiment.hparams["data_folder"] == "/d"
-    assert experiment.run_opts.device == "cuda:7"
+    assert experiment.run_opts.device == "cpu:0"
     assert "device" not in experiment.hparams
-    assert experiment.command[1:] == [*argv, "--device", "cuda:7"]
+    assert experiment.command[1:] == [*argv, "--device", "cpu:0"]
 
 
 @pytest.mark.parametrize(
