@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Start-up times, each in fresh processes, in turns.
+"""Start-up times, each in a fresh process.
+
+What our modules add to `import torch` is timed inside the process that
+imports both: torch's own import varies by more than that.
 
 > python benchmarks/start_up.py -o results.json
 """
@@ -7,48 +10,49 @@
 import statistics
 import subprocess
 import sys
+import time
 
 from measurement import Row, demand, main
-from timing import alternate
 
-PROGRAMS = {
-    "nothing": ["-c", "pass"],
-    "torch": ["-c", "import torch"],
-    "package": ["-c", "import torch, speechbrain_e2v"],
-    "inference": [
-        "-c",
-        "import torch, speechbrain_e2v.inference.extractor",
-    ],
-    "help": ["-m", "speechbrain_e2v.cli", "--help"],
+ADDED = """
+import time, torch
+begin = time.perf_counter()
+import {module}
+print(time.perf_counter() - begin)
+"""
+MODULES = {
+    "import": "speechbrain_e2v",
+    "import_inference": "speechbrain_e2v.inference.extractor",
 }
 
 
 def start_up(arguments):
     """Time imports over torch, and the command's help as a whole."""
-
-    def process(*options):
-        done = subprocess.run(
-            [sys.executable, *options], capture_output=True, text=True
-        )
-        demand(done.returncode == 0, f"{options}: {done.stderr}")
-
-    programs = dict(PROGRAMS)
-    if arguments.tiny:
-        programs = dict.fromkeys(programs, PROGRAMS["nothing"])
     rounds = arguments.rounds or (1 if arguments.tiny else 7)
-    seconds = alternate(
-        {
-            name: lambda options=options: process(*options)
-            for name, options in programs.items()
-        },
-        rounds,
+    for key, module in MODULES.items():
+        module = "json" if arguments.tiny else module
+        code = ADDED.format(module=module)
+        yield _row(key, [float(_run("-c", code)) for _ in range(rounds)])
+    seconds = []
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        _run("-m", "speechbrain_e2v.cli", "--help")
+        seconds.append(time.perf_counter() - begin)
+    yield _row("e2v_help", seconds)
+
+
+def _row(key, seconds):
+    spread = [min(seconds), max(seconds)]
+    median = statistics.median(seconds)
+    return Row(key, median, spread=spread, rounds=len(seconds))
+
+
+def _run(*options):
+    done = subprocess.run(
+        [sys.executable, *options], capture_output=True, text=True
     )
-    median = {name: statistics.median(seconds[name]) for name in seconds}
-    for key, name in (("import", "package"), ("import_inference", "inference")):
-        over = median[name] - median["torch"]
-        yield Row(key, over, rounds=rounds)
-    spread = [min(seconds["help"]), max(seconds["help"])]
-    yield Row("e2v_help", median["help"], spread=spread, rounds=rounds)
+    demand(done.returncode == 0, f"{options}: {done.stderr}")
+    return done.stdout
 
 
 PARTS = {"start_up": start_up}

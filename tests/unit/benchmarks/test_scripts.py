@@ -30,7 +30,7 @@ def test_functions_take_turns(script):
     assert "".join(calls) == "ab" + "ab" + "ba"
 
 
-@pytest.mark.parametrize("name", ["masks", "sampler", "probes"])
+@pytest.mark.parametrize("name", ["masks", "sampler", "probes", "start_up"])
 def test_tiny_runs(script, name, tmp_path, capsys):
     module = script(name)
     output = tmp_path / "rows.json"
