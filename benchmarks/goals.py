@@ -68,6 +68,11 @@ GOALS = {
         "`import speechbrain_e2v.inference.extractor` over torch", "s", None
     ),
     "e2v_help": Goal("`e2v --help`", "s", 1.0),
+    "conversation_seconds": Goal(
+        "emotion prediction in conversation, ten folds of IEMOCAP's size",
+        "s",
+        300.0,
+    ),
     "probe_seconds": Goal(
         "probe on utterance means, ten folds, five seeds, 535 clips", "s", 60.0
     ),

@@ -57,6 +57,7 @@ STEPS = {
     "probe_frames": Step("probes", "frames", 0.5),
     "300s": Step("long_audio", "300s", 3.0, big=True),
     "extract": Step("extract_command", "extract", 7.0, big=True),
+    "conversation": Step("conversation", "conversation", 9.0, big=True),
     "hour": Step("long_audio", "hour", 12.0, big=True),
 }
 

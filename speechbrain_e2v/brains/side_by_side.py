@@ -5,6 +5,8 @@ trainings are not.
 """
 
 import multiprocessing
+import os
+import threading
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
 import torch
@@ -71,7 +73,7 @@ def each_in_a_process(function, jobs, processes):
     with ProcessPoolExecutor(
         processes,
         multiprocessing.get_context("spawn"),
-        torch.set_num_threads,
+        _begin,
         (threads,),
     ) as pool:
         futures = {
@@ -80,3 +82,14 @@ def each_in_a_process(function, jobs, processes):
         }
         for future in as_completed(futures):
             yield futures[future], future.result()
+
+
+def _begin(threads):
+    torch.set_num_threads(threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent():
+    """A parent that is killed cannot say so."""
+    multiprocessing.parent_process().join()
+    os._exit(1)

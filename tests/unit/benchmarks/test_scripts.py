@@ -6,6 +6,8 @@ import json
 import pytest
 import torch
 
+from speechbrain_e2v.brains import conversation
+
 
 @pytest.mark.parametrize("name", ["goals", "memory", "timing", "weights"])
 def test_examples(script, name):
@@ -30,9 +32,12 @@ def test_functions_take_turns(script):
     assert "".join(calls) == "ab" + "ab" + "ba"
 
 
-@pytest.mark.parametrize("name", ["masks", "sampler", "probes", "start_up"])
-def test_tiny_runs(script, name, tmp_path, capsys):
+@pytest.mark.parametrize(
+    "name", ["masks", "sampler", "probes", "start_up", "conversation"]
+)
+def test_tiny_runs(script, name, tmp_path, capsys, monkeypatch):
     module = script(name)
+    monkeypatch.setattr(conversation, "usable_processes", lambda device: 1)
     output = tmp_path / "rows.json"
     argv = ["--tiny", "-o", str(output)]
     script("measurement").main(module.__doc__, module.PARTS, argv)
