@@ -12,6 +12,7 @@ from speechbrain_e2v.frozen_features import (
     protocol_entry,
     provenance_entries,
     without_announcements,
+    without_predictions,
 )
 from speechbrain_e2v.results import (
     FORMAT,
@@ -20,8 +21,6 @@ from speechbrain_e2v.results import (
     write_predictions,
     write_results,
 )
-
-_LEFT_OUT = ("test", "reference", "predicted", "posteriors", "history")
 
 
 class Classification:
@@ -50,55 +49,78 @@ class Classification:
         dict
             The content of ``<output_folder>/results.json``.
         """
-        hparams = experiment.hparams
         with one_line_errors():
             material = gather(corpus, experiment, _labelled, ("classifier",))
-        classes = material.corpus.classes
-        codes = LabelSet(classes).encode(material.utterances)
-        indices = {
-            u.id: code
-            for u, code in zip(material.utterances, codes, strict=True)
-        }
-        output_folder = Path(hparams["output_folder"])
-        with without_announcements():
-            runs = run_folds(
-                hparams["classifier"],
-                material.store,
-                indices,
-                material.folds,
-                classes,
-                hparams["seeds"],
-                output_folder,
-                material.upstream.description,
-                experiment.run_opts,
-                progress=not experiment.run_opts.noprogressbar,
-            )
-        speakers = material.speakers
-        results = {
-            "format": FORMAT,
+        about = {
             "task": "emotion classification, frozen features",
             "corpus": material.corpus.name,
-            "classes": list(classes),
             "protocol": protocol_entry(experiment, material),
-            "seeds": list(hparams["seeds"]),
-            **summarise(runs, classes, speakers),
-            "folds": [_without_predictions(run) for run in runs],
-            "classifier": hparams["classifier"].description,
-            **provenance_entries(experiment, material, runs),
         }
-        write_predictions(
-            output_folder / "predictions.csv", runs, classes, speakers
-        )
-        plot_confusion(
-            output_folder / "confusion.png",
-            results["confusion"],
+        return run_classifier(experiment, material, about, _title)
+
+
+def run_classifier(experiment, material, about, title):
+    """Train and test in every fold; write, print and return the results.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        Its yaml has ``classifier``, ``seeds`` and ``output_folder``.
+    material : Material
+        Features, labels and folds.
+    about : dict
+        What ``results.json`` says of the task: ``task``, ``corpus``,
+        ``protocol`` and more.
+    title : callable
+        Results to the lines above their table.
+
+    Returns
+    -------
+    dict
+        The content of ``<output_folder>/results.json``.
+    """
+    hparams = experiment.hparams
+    classes = material.corpus.classes
+    codes = LabelSet(classes).encode(material.utterances)
+    ids = [utterance.id for utterance in material.utterances]
+    output_folder = Path(hparams["output_folder"])
+    with without_announcements():
+        runs = run_folds(
+            hparams["classifier"],
+            material.store,
+            dict(zip(ids, codes, strict=True)),
+            material.folds,
             classes,
-            _title(results),
+            hparams["seeds"],
+            output_folder,
+            material.upstream.description,
+            experiment.run_opts,
+            progress=not experiment.run_opts.noprogressbar,
         )
-        write_results(output_folder / "results.json", results)
-        print(f"\n{_title(results)}\n{score_table(results)}")
-        print(f"{output_folder / 'results.json'}")
-        return results
+    speakers = material.speakers
+    results = {
+        "format": FORMAT,
+        **about,
+        "classes": list(classes),
+        "seeds": list(hparams["seeds"]),
+        **summarise(runs, classes, speakers),
+        "folds": [without_predictions(run) for run in runs],
+        "classifier": hparams["classifier"].description,
+        **provenance_entries(experiment, material, runs),
+    }
+    write_predictions(
+        output_folder / "predictions.csv", runs, classes, speakers
+    )
+    plot_confusion(
+        output_folder / "confusion.png",
+        results["confusion"],
+        classes,
+        title(results),
+    )
+    write_results(output_folder / "results.json", results)
+    print(f"\n{title(results)}\n{score_table(results)}")
+    print(f"{output_folder / 'results.json'}")
+    return results
 
 
 def _labelled(corpus, utterances):
@@ -117,6 +139,3 @@ def _title(results):
         + "; ".join(protocol["marks"])
     )
 
-
-def _without_predictions(run):
-    return {key: value for key, value in run.items() if key not in _LEFT_OUT}

@@ -32,6 +32,7 @@ from speechbrain_e2v.dataio.protocols import (
 )
 from speechbrain_e2v.provenance import commit, heard_marks
 
+_LEFT_OUT = ("test", "reference", "predicted", "posteriors", "history")
 KEYS = (
     "data_folder",
     "output_folder",
@@ -260,3 +261,23 @@ def provenance_entries(experiment, material, runs):
             "training": round(sum(run["seconds"] for run in runs), 1),
         },
     }
+
+
+def without_predictions(run):
+    """What ``results.json`` keeps of a fold; predictions have their file.
+
+    Arguments
+    ---------
+    run : dict
+        Of one fold and seed.
+
+    Returns
+    -------
+    dict
+
+    Example
+    -------
+    >>> without_predictions({"fold": "a", "test": ["x"], "predicted": [1]})
+    {'fold': 'a'}
+    """
+    return {key: value for key, value in run.items() if key not in _LEFT_OUT}

@@ -10,12 +10,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from speechbrain_e2v.brains.folds import run_folds
-from speechbrain_e2v.confusion import plot_confusion
+from speechbrain_e2v.classification import run_classifier
 from speechbrain_e2v.dataio.conversation import describe, samples_of
 from speechbrain_e2v.dataio.conversation_batches import Conversations
 from speechbrain_e2v.dataio.conversation_marks import conversation_marks
-from speechbrain_e2v.dataio.labels import LabelSet
 from speechbrain_e2v.dataio.manifest import read_manifest
 from speechbrain_e2v.dataio.prepare import prepare
 from speechbrain_e2v.dataio.protocols import make_folds
@@ -25,20 +23,10 @@ from speechbrain_e2v.frozen_features import (
     Material,
     checked_device,
     protocol_entry,
-    provenance_entries,
-    without_announcements,
-)
-from speechbrain_e2v.results import (
-    FORMAT,
-    score_table,
-    summarise,
-    write_predictions,
-    write_results,
 )
 
 _OPTIONS = ("context_turns", "min_context_turns", "target_utterance")
 _MODALITIES = ("speech", "text")
-_LEFT_OUT = ("test", "reference", "predicted", "posteriors", "history")
 
 
 @dataclass(frozen=True)
@@ -113,61 +101,20 @@ class NextEmotion:
         dict
             The content of ``<output_folder>/results.json``.
         """
-        hparams = experiment.hparams
         with one_line_errors():
-            material, samples, about = _gather(corpus, experiment, self.keys)
-        classes = material.corpus.classes
-        codes = LabelSet(classes).encode(material.utterances)
-        indices = {
-            u.id: code
-            for u, code in zip(material.utterances, codes, strict=True)
-        }
-        output_folder = Path(hparams["output_folder"])
-        with without_announcements(), one_line_errors():
-            runs = run_folds(
-                hparams["classifier"],
-                material.store,
-                indices,
-                material.folds,
-                classes,
-                hparams["seeds"],
-                output_folder,
-                material.upstream.description,
-                experiment.run_opts,
-                progress=not experiment.run_opts.noprogressbar,
-            )
-        classifier = hparams["classifier"].description
-        protocol = protocol_entry(experiment, material)
-        protocol["marks"] += conversation_marks(material.folds, samples)
-        protocol["marks"] += _other_network(classifier["network"])
-        speakers = material.speakers
-        modality = material.upstream.modality
-        results = {
-            "format": FORMAT,
-            "task": "emotion prediction in conversation",
-            "corpus": f"{material.corpus.name} conversation, {modality}",
-            "classes": list(classes),
-            "protocol": protocol,
-            "conversation": about,
-            "seeds": list(hparams["seeds"]),
-            **summarise(runs, classes, speakers),
-            "folds": [_without_predictions(run) for run in runs],
-            "classifier": classifier,
-            **provenance_entries(experiment, material, runs),
-        }
-        write_predictions(
-            output_folder / "predictions.csv", runs, classes, speakers
-        )
-        plot_confusion(
-            output_folder / "confusion.png",
-            results["confusion"],
-            classes,
-            _title(results),
-        )
-        write_results(output_folder / "results.json", results)
-        print(f"\n{_title(results)}\n{score_table(results)}")
-        print(f"{output_folder / 'results.json'}")
-        return results
+            material, samples, counts = _gather(corpus, experiment, self.keys)
+            network = experiment.hparams["classifier"].description["network"]
+            protocol = protocol_entry(experiment, material)
+            protocol["marks"] += conversation_marks(material.folds, samples)
+            protocol["marks"] += _other_network(network)
+            modality = material.upstream.modality
+            about = {
+                "task": "emotion prediction in conversation",
+                "corpus": f"{material.corpus.name} conversation, {modality}",
+                "protocol": protocol,
+                "conversation": counts,
+            }
+            return run_classifier(experiment, material, about, _title)
 
 
 def _gather(corpus, experiment, keys):
@@ -288,6 +235,3 @@ def _title(results):
         + "; ".join(protocol["marks"])
     )
 
-
-def _without_predictions(run):
-    return {key: value for key, value in run.items() if key not in _LEFT_OUT}

@@ -20,6 +20,7 @@ from speechbrain_e2v.frozen_features import (
     protocol_entry,
     provenance_entries,
     without_announcements,
+    without_predictions,
 )
 from speechbrain_e2v.regression_metrics import CORRELATIONS
 from speechbrain_e2v.regression_results import (
@@ -28,8 +29,6 @@ from speechbrain_e2v.regression_results import (
     write_rating_predictions,
 )
 from speechbrain_e2v.results import FORMAT, write_results
-
-_LEFT_OUT = ("test", "reference", "predicted", "history")
 
 
 class Regression:
@@ -100,7 +99,7 @@ class Regression:
             "protocol": protocol,
             "seeds": list(hparams["seeds"]),
             **summarise_ratings(runs, scales, material.speakers),
-            "folds": [_without_predictions(run) for run in runs],
+            "folds": [without_predictions(run) for run in runs],
             "regressor": hparams["regressor"].description,
             **provenance_entries(experiment, material, runs),
         }
@@ -133,6 +132,3 @@ def _title(results):
         + "; ".join(protocol["marks"])
     )
 
-
-def _without_predictions(run):
-    return {key: value for key, value in run.items() if key not in _LEFT_OUT}

@@ -13,16 +13,16 @@ from speechbrain.utils.distributed import infer_device
 
 from speechbrain_e2v.brains.conversation_brain import ConversationBrain, Watch
 from speechbrain_e2v.brains.conversation_inputs import fitted_inputs
+from speechbrain_e2v.brains.described import described
 from speechbrain_e2v.brains.outcome import FoldOutcome
 from speechbrain_e2v.brains.side_by_side import (
     each_in_a_process,
     usable_processes,
 )
 from speechbrain_e2v.dataio.conversation_batches import BatchesOfLikeLength
+from speechbrain_e2v.dataio.packed import batches_in_order
 from speechbrain_e2v.lobes.conversation_model import ConversationModel
 from speechbrain_e2v.seeding import stable_hash
-
-_EVALUATION_BATCH = 512
 
 
 class ConversationTrainer:
@@ -75,9 +75,9 @@ class ConversationTrainer:
         self._batch_size = batch_size
         self.steps = number_of_epochs
         self.description = {
-            "kind": f"conversation network {_described(network)['name']}",
-            "network": _described(network),
-            "optimizer": _described(optimizer),
+            "kind": f"conversation network {described(network)['name']}",
+            "network": described(network),
+            "optimizer": described(optimizer),
             **numbers,
             "selection": "first epoch with the best validation UAR",
         }
@@ -190,13 +190,13 @@ class ConversationTrainer:
             brain.fit(
                 brain.unfinished(range(1, self.steps + 1)),
                 store.loader(order, labels),
-                store.loader(_in_order(valid), labels),
+                store.loader(batches_in_order(valid), labels),
                 progressbar=False,
             )
         outcomes = []
         for fold, watch in zip(folds, watches, strict=True):
             model = brain.model_of(watch.state)
-            test = store.loader(_in_order(fold.test), labels)
+            test = store.loader(batches_in_order(fold.test), labels)
             outcomes.append(
                 FoldOutcome(
                     model,
@@ -207,16 +207,3 @@ class ConversationTrainer:
                 )
             )
         return outcomes
-
-
-def _in_order(names):
-    return [
-        list(names[first : first + _EVALUATION_BATCH])
-        for first in range(0, len(names), _EVALUATION_BATCH)
-    ]
-
-
-def _described(factory):
-    arguments = getattr(factory, "keywords", {})
-    function = getattr(factory, "func", factory)
-    return {"name": function.__qualname__, **arguments}

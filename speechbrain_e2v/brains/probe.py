@@ -17,10 +17,12 @@ import torch.nn.functional as F
 from speechbrain_e2v.brains.base import E2VBrain
 from speechbrain_e2v.brains.outcome import FoldOutcome
 from speechbrain_e2v.brains.probe_settings import fold_seed
-from speechbrain_e2v.dataio.packed import PackedUtterances, ShuffledBatches
+from speechbrain_e2v.dataio.packed import (
+    PackedUtterances,
+    ShuffledBatches,
+    batches_in_order,
+)
 from speechbrain_e2v.metrics import weighted_accuracy
-
-_EVALUATION_BATCH = 512
 
 
 class ProbeBrain(E2VBrain):
@@ -196,18 +198,13 @@ class ProbeTrainer:
                 items.loader(
                     ShuffledBatches(fold.train, settings.batch_size, seed)
                 ),
-                items.loader(_in_order(fold.valid)),
+                items.loader(batches_in_order(fold.valid)),
                 progressbar=False,
             )
-            posteriors = brain.posteriors(items.loader(_in_order(fold.test)))
+            posteriors = brain.posteriors(
+                items.loader(batches_in_order(fold.test))
+            )
         best = dict(brain.best)
         del best["state"]
         arguments = settings.head_arguments(store.dim, n_classes)
         return FoldOutcome(head, arguments, posteriors, best, brain.history)
-
-
-def _in_order(names):
-    return [
-        list(names[first : first + _EVALUATION_BATCH])
-        for first in range(0, len(names), _EVALUATION_BATCH)
-    ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from speechbrain_e2v.brains.described import described
 from speechbrain_e2v.seeding import stable_hash
 
 
@@ -59,9 +60,9 @@ class ProbeSettings:
         """What decides the result, for ``results.json``."""
         return {
             "kind": kind,
-            "head": _described(self.head),
-            "optimizer": _described(self.optimizer),
-            "schedule": {**_described(self.schedule), "stepped": "per epoch"},
+            "head": described(self.head),
+            "optimizer": described(self.optimizer),
+            "schedule": {**described(self.schedule), "stepped": "per epoch"},
             "number_of_epochs": self.number_of_epochs,
             "batch_size": self.batch_size,
             "selection": "first epoch with the best validation WA",
@@ -93,9 +94,3 @@ def fold_seed(seed, fold):
     int
     """
     return stable_hash("probe", seed, fold.name)
-
-
-def _described(factory):
-    arguments = getattr(factory, "keywords", {})
-    function = getattr(factory, "func", factory)
-    return {"name": function.__qualname__, **arguments}

@@ -15,6 +15,7 @@ import torch
 from speechbrain.utils.distributed import infer_device
 
 from speechbrain_e2v.brains.base import E2VBrain
+from speechbrain_e2v.brains.described import described
 from speechbrain_e2v.brains.means_regression import (
     StandardisedMeans,
     check_finite,
@@ -26,12 +27,14 @@ from speechbrain_e2v.brains.regression_outcome import (
     in_units,
     on_raw_features,
 )
-from speechbrain_e2v.dataio.packed import PackedUtterances, ShuffledBatches
+from speechbrain_e2v.dataio.packed import (
+    PackedUtterances,
+    ShuffledBatches,
+    batches_in_order,
+)
 from speechbrain_e2v.lobes.heads import LinearHead
 from speechbrain_e2v.regression_losses import OBJECTIVES
 from speechbrain_e2v.seeding import stable_hash
-
-_EVALUATION_BATCH = 512
 
 
 class RegressionBrain(E2VBrain):
@@ -154,12 +157,12 @@ class RegressionTrainer:
         self.steps = number_of_epochs
         self.description = {
             "kind": "regression probe",
-            "head": _described(head),
+            "head": described(head),
             "input": "standardised utterance means"
             if self._linear
             else "frames",
             "objective": objective,
-            "optimizer": _described(optimizer),
+            "optimizer": described(optimizer),
             "number_of_epochs": number_of_epochs,
             "batch_size": batch_size,
             "selection": "first epoch with the lowest validation loss",
@@ -248,22 +251,9 @@ class RegressionTrainer:
         brain.fit(
             range(1, self.steps + 1),
             items.loader(batches),
-            items.loader(_in_order(fold.valid)),
+            items.loader(batches_in_order(fold.valid)),
             progressbar=False,
         )
-        predicted = brain.predictions(items.loader(_in_order(fold.test)))
+        predicted = brain.predictions(items.loader(batches_in_order(fold.test)))
         best = {k: v for k, v in brain.best.items() if k != "state"}
         return predicted, best, brain.history
-
-
-def _in_order(names):
-    return [
-        list(names[first : first + _EVALUATION_BATCH])
-        for first in range(0, len(names), _EVALUATION_BATCH)
-    ]
-
-
-def _described(factory):
-    arguments = getattr(factory, "keywords", {})
-    function = getattr(factory, "func", factory)
-    return {"name": function.__qualname__, **arguments}

@@ -71,6 +71,31 @@ class PackedUtterances(Dataset):
         return DataLoader(self, sampler=batches, batch_size=None)
 
 
+def batches_in_order(names, batch_size=512):
+    """Lists of ids for an evaluation, the last one shorter.
+
+    Arguments
+    ---------
+    names : sequence of str
+        Utterance ids.
+    batch_size : int
+        Utterances in a batch.
+
+    Returns
+    -------
+    list of list of str
+
+    Example
+    -------
+    >>> batches_in_order("abc", batch_size=2)
+    [['a', 'b'], ['c']]
+    """
+    return [
+        list(names[first : first + batch_size])
+        for first in range(0, len(names), batch_size)
+    ]
+
+
 class ShuffledBatches:
     """Lists of ids in another order each epoch, the last one shorter.
 

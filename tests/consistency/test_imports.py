@@ -40,7 +40,9 @@ ALLOWED = {
     "frozen_features": TORCH_ONLY | DATA | {"experiment"},
     **dict.fromkeys(
         ("classification", "next_emotion", "regression"),
-        TORCH_ONLY | DATA | {"brains", "experiment", "frozen_features"},
+        TORCH_ONLY
+        | DATA
+        | {"brains", "classification", "experiment", "frozen_features"},
     ),
     "recipe": {"classification", "experiment"},
     "synthetic": {"synthetic", "dataio"},

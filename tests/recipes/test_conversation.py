@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from speechbrain_e2v import next_emotion
+from speechbrain_e2v import classification
 from speechbrain_e2v.brains.side_by_side import usable_processes
 from speechbrain_e2v.checkpoints.encoder_folder import save_encoder
 from speechbrain_e2v.cli import main
@@ -208,7 +208,7 @@ def test_iemocap_end_to_end(run, capsys):
 )  # fmt: skip
 @pytest.mark.parametrize("corpus", ["IEMOCAP", "MELD"])
 def test_variants(corpus, name, modality, network, mark, run, monkeypatch):
-    monkeypatch.setattr(next_emotion, "plot_confusion", lambda *_: None)
+    monkeypatch.setattr(classification, "plot_confusion", lambda *_: None)
     pieces = ["--vocab_size", "40", "--text_dim", "8"]
     folds = ["--n_folds", "2"] if corpus == "IEMOCAP" else []
     results, _ = run(
@@ -227,7 +227,7 @@ def test_variants(corpus, name, modality, network, mark, run, monkeypatch):
 
 @pytest.mark.parametrize("corpus", ["IEMOCAP", "MELD"])
 def test_vectors_from_files(corpus, run, trees, tmp_path, monkeypatch):
-    monkeypatch.setattr(next_emotion, "plot_confusion", lambda *_: None)
+    monkeypatch.setattr(classification, "plot_confusion", lambda *_: None)
     one, two = files(trees[corpus], corpus, tmp_path / "files")
     folds = ["--n_folds", "2"] if corpus == "IEMOCAP" else []
     results, folder = run(
