@@ -14,12 +14,12 @@ ends, then all are rounded, halves to even, as numpy rounds.
 """
 
 import numpy as np
+from sklearn.metrics import mean_absolute_error
 
 from speechbrain_e2v.metrics import weighted_accuracy, weighted_f1
 from speechbrain_e2v.regression_metrics import (
     ccc,
     checked_values,
-    mean_absolute_error,
     pearson,
 )
 
@@ -160,7 +160,7 @@ def target_scores(reference, predicted, scale):
     scores = {
         "ccc": ccc(reference, predicted),
         "pearson": pearson(reference, predicted),
-        "mae": mean_absolute_error(reference, predicted),
+        "mae": float(mean_absolute_error(reference, predicted)),
     }
     if has_polarity(scale):
         first = has_zero_classes(reference, predicted)

@@ -61,27 +61,6 @@ def checked_values(reference, predicted):
     return reference, predicted
 
 
-def mean_absolute_error(reference, predicted):
-    """Mean of the absolute differences.
-
-    Arguments
-    ---------
-    reference, predicted : sequence of float
-        One value per utterance.
-
-    Returns
-    -------
-    float
-
-    Example
-    -------
-    >>> mean_absolute_error([0, 2], [1, 4])
-    1.5
-    """
-    reference, predicted = checked_values(reference, predicted)
-    return float(np.abs(reference - predicted).mean())
-
-
 def pearson(reference, predicted):
     """Linear correlation; 0 when one of the two does not vary.
 
