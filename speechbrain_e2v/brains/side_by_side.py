@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import threading
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 
 import torch
 
@@ -58,6 +59,11 @@ def each_in_a_process(function, jobs, processes):
     int, object
         Number of the job and what the function gave, as they finish.
 
+    Raises
+    ------
+    ValueError
+        When a process was ended from outside.
+
     Example
     -------
     >>> dict(each_in_a_process(max, [(1, 2), (5, 3)], processes=1))
@@ -81,7 +87,16 @@ def each_in_a_process(function, jobs, processes):
             for number, job in enumerate(jobs)
         }
         for future in as_completed(futures):
-            yield futures[future], future.result()
+            try:
+                result = future.result()
+            except BrokenProcessPool as error:
+                raise ValueError(
+                    f"one of {processes} training processes was ended from "
+                    "outside, as happens when memory runs out; with "
+                    "OMP_NUM_THREADS=1 there is only one, and finished folds "
+                    "are kept"
+                ) from error
+            yield futures[future], result
 
 
 def _begin(threads):

@@ -1,10 +1,15 @@
 """Trainings in processes of their own end with whoever started them."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import pytest
+
+from speechbrain_e2v.brains.side_by_side import each_in_a_process
 
 STARTED = """
 import os
@@ -43,3 +48,8 @@ def test_a_killed_parent_takes_its_processes_along(tmp_path):
         parent.send_signal(signal.SIGKILL)
         parent.wait()
     wait_for(lambda: not any(map(alive, workers)))
+
+
+def test_a_process_that_was_ended_is_told():
+    with pytest.raises(ValueError, match="2 training processes .* memory"):
+        list(each_in_a_process(os._exit, [(1,), (1,)], processes=2))
