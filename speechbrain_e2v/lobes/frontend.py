@@ -85,8 +85,8 @@ class ConvLayer(nn.Module):
     def forward(self, x):
         """Map [B, T, C_in] to [B, (T - kernel) // stride + 1, C_out]."""
         weight = self.weight.permute(0, 2, 1).flatten(1)  # [C_out, k * C_in]
-        x = F.linear(self._windows(x), weight)
-        return F.gelu(self.norm(x))
+        x = self.norm(F.linear(self._windows(x), weight))
+        return F.gelu(x)
 
     def _windows(self, x):
         frames = (x.shape[1] - self.kernel) // self.stride + 1
