@@ -2,26 +2,35 @@
 """Ten folds of emotion prediction in conversation, at the size of IEMOCAP.
 
 151 dialogues, 10,039 utterances, random vectors and labels; the settings of
-`conversation.yaml`.
+`conversation.yaml`. Beside it stands how long the matrix products of training
+alone would take if they ran at the machine's peak.
 
 > python benchmarks/conversation.py -o results.json
 """
 
 import tempfile
 import time
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from hyperpyyaml import load_hyperpyyaml
+from machine import matmul_gflops
 from measurement import Row, demand, main
+from torch.utils.flop_counter import FlopCounterMode
 
 from speechbrain_e2v.brains.folds import run_folds
 from speechbrain_e2v.dataio.conversation import samples_of
-from speechbrain_e2v.dataio.conversation_batches import Conversations
+from speechbrain_e2v.dataio.conversation_batches import (
+    BatchesOfLikeLength,
+    Conversations,
+)
 from speechbrain_e2v.dataio.protocols import make_folds
 from speechbrain_e2v.dataio.utterance import Utterance
 from speechbrain_e2v.dataio.utterance_vectors import UtteranceVectors
+from speechbrain_e2v.lobes.conversation_model import ConversationModel
 
 FRAGMENTS = Path(__file__).parents[1] / "hparams/fragments"
 CLASSES = ("angry", "happy", "neutral", "sad")
@@ -29,6 +38,8 @@ SHARES = (0.11, 0.163, 0.17, 0.108, 0.449)  # of classes, and of other labels
 SAME_SPEAKER = 0.165  # goes on; so many turns have several utterances
 DIALOGUES, UTTERANCES, WIDTH = 151, 10_039, 768
 PROTOCOL = "leave_one_speaker_out_partner_validates"
+BATCH_SIZE = 32
+COUNTED_STEPS = 20
 
 
 def spoken(dialogues, utterances):
@@ -57,6 +68,44 @@ def spoken(dialogues, utterances):
     return rows
 
 
+def flops_of_a_sample(network, data, labels, names):
+    """Matrix products of forward and backward, mean over some batches."""
+    model = ConversationModel(network)
+    vectors = torch.from_numpy(data.inputs[0].values)
+    lengths = {name: data.length(name) for name in names}
+    order = BatchesOfLikeLength(lengths, BATCH_SIZE, seed=0)
+    samples = 0
+    with FlopCounterMode(display=False) as counter:
+        for batch in islice(data.loader(order, labels), COUNTED_STEPS):
+            x = batch.rows, batch.lengths, batch.roles, batch.turns
+            F.cross_entropy(model(vectors, None, *x), batch.labels).backward()
+            samples += len(batch.labels)
+    return counter.get_total_flops() / samples
+
+
+def settings_of(epochs):
+    """The network and its trainer, as `conversation.yaml` has them."""
+    overrides = {
+        "cell": "gru",
+        "bidirectional": False,
+        "number_of_epochs": epochs,
+        "patience": 10,
+        "batch_size": BATCH_SIZE,
+    }
+    path = FRAGMENTS / "conversation_routed.yaml"
+    with open(path, encoding="utf-8") as file:
+        return load_hyperpyyaml(file, overrides)
+
+
+def epochs_of(folds, runs):
+    """Epochs of every training, by its samples; folds share trainings."""
+    epochs = {}
+    for fold, run in zip(folds, runs, strict=True):
+        longest = max(epochs.get(fold.train, 0), len(run["history"]))
+        epochs[fold.train] = longest
+    return epochs
+
+
 def conversation(arguments):
     """Time all folds, one seed."""
     sizes, width, epochs = (DIALOGUES, UTTERANCES), WIDTH, 50
@@ -65,37 +114,32 @@ def conversation(arguments):
     rows = spoken(*sizes)
     samples = samples_of(rows, CLASSES)
     targets = [sample.target for sample in samples]
+    labels = {u.id: CLASSES.index(u.emo) for u in targets}
     values = np.random.default_rng(0).standard_normal((len(rows), width))
     vectors = UtteranceVectors(values.astype(np.float32), {}, "random")
-    overrides = {
-        "cell": "gru",
-        "bidirectional": False,
-        "number_of_epochs": epochs,
-        "patience": 10,
-        "batch_size": 32,
-    }
-    path = FRAGMENTS / "conversation_routed.yaml"
-    with open(path, encoding="utf-8") as file:
-        trainer = load_hyperpyyaml(file, overrides)["classifier"]
+    data = Conversations(rows, samples, [vectors])
+    folds = make_folds(PROTOCOL, targets, 10, 42)
+    settings = settings_of(epochs)
+    trainer = settings["classifier"]
     with tempfile.TemporaryDirectory() as folder:
+        work = data, labels, folds, CLASSES, [42], folder, {}, None
         begin = time.perf_counter()
-        runs = run_folds(
-            trainer,
-            Conversations(rows, samples, [vectors]),
-            {u.id: CLASSES.index(u.emo) for u in targets},
-            make_folds(PROTOCOL, targets, 10, 42),
-            CLASSES,
-            [42],
-            Path(folder, "out"),
-            {},
-            None,
-            progress=False,
-        )
+        runs = run_folds(trainer, *work, progress=False)
         seconds = time.perf_counter() - begin
     tested = sum(len(run["test"]) for run in runs)
     demand(tested == len(samples), f"{tested} of {len(samples)} tested")
-    note = f"{len(samples)} samples, {torch.get_num_threads()} threads"
+    epochs = epochs_of(folds, runs)
+    note = (
+        f"{len(samples)} samples, {sum(epochs.values())} epochs of "
+        f"{len(epochs)} trainings, {torch.get_num_threads()} threads"
+    )
     yield Row("conversation_seconds", seconds, {"folds": len(runs)}, note=note)
+    network = settings["network"](input_dim=width, n_classes=len(CLASSES))
+    flops = flops_of_a_sample(network, data, labels, folds[0].train)
+    flops *= sum(len(train) * times for train, times in epochs.items())
+    peak = matmul_gflops(torch.float32)
+    note = f"{flops / 1e12:.2g} TFLOP at {peak:.0f} GFLOP/s"
+    yield Row("conversation_products", flops / peak / 1e9, note=note)
 
 
 PARTS = {"conversation": conversation}

@@ -73,6 +73,9 @@ GOALS = {
         "s",
         300.0,
     ),
+    "conversation_products": Goal(
+        "its matrix products alone, at the machine's peak", "s", None
+    ),
     "probe_seconds": Goal(
         "probe on utterance means, ten folds, five seeds, 535 clips", "s", 60.0
     ),

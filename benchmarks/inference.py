@@ -9,10 +9,10 @@ the peer has nothing else.
 """
 
 import copy
-import os
 from functools import partial
 
 import torch
+from machine import allocator
 from measurement import demand, main, ratio_row
 from timing import alternate, ratio
 from weights import random_encoder, random_speech, sizes_of
@@ -63,13 +63,12 @@ def compare(key, encoder, peer, clips, rounds):
         rounds,
         warm_up=False,
     )
-    note = "THP" if os.environ.get("THP_MEM_ALLOC_ENABLE") == "1" else ""
     for precision, checks in (
         ("fp32", {"error": error}),
         ("bf16", {"utterance cosine": cosine}),
     ):
         found = ratio(seconds, precision)
-        yield ratio_row(f"{key}_{precision}", found, checks, note)
+        yield ratio_row(f"{key}_{precision}", found, checks, allocator())
 
 
 def in_fp32(model, clips, batches):

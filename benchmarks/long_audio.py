@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from machine import allocator
 from measurement import Row, demand, main, ratio_row
 from memory import peak_of_process, peak_over_resident
 from timing import ratio
@@ -96,9 +97,11 @@ def beside_the_peer(key, seconds, arguments):
     checks = {"error": error}
     for side, name in (("ours", "memory"), ("peer", "memory_peer")):
         worst = max(run["peak"] for run in runs[side])
-        yield Row(f"{key}_{name}", worst, checks, rounds=rounds)
+        yield Row(
+            f"{key}_{name}", worst, checks, rounds=rounds, note=allocator()
+        )
     times = {side: [run["seconds"] for run in runs[side]] for side in runs}
-    yield ratio_row(f"{key}_speed", ratio(times), checks)
+    yield ratio_row(f"{key}_speed", ratio(times), checks, allocator())
 
 
 def alone(key, seconds, memory, arguments):

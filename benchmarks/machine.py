@@ -11,6 +11,8 @@ import torch
 from speechbrain_e2v.provenance import commit
 
 BF16_FLAGS = ("avx512_bf16", "amx_bf16")
+ALLOCATORS = {"THP_MEM_ALLOC_ENABLE": "THP", "MALLOC_TRIM_THRESHOLD_": "TRIM"}
+"""Environment variables that change how memory is got and given back."""
 _SIDE = 1024
 
 
@@ -36,7 +38,7 @@ def describe_machine():
         ],
         "memory_gib": round(_memory_gib(), 1),
         "load": round(os.getloadavg()[0], 2),
-        "thp_alloc": os.environ.get("THP_MEM_ALLOC_ENABLE", ""),
+        "allocator": allocator(),
         "gflops": {
             "fp32": round(matmul_gflops(torch.float32)),
             "bf16": round(matmul_gflops(torch.bfloat16)),
@@ -47,6 +49,12 @@ def describe_machine():
         },
         "commit": commit(),
     }
+
+
+def allocator():
+    """Name what the environment changes about memory; "" for nothing."""
+    names = (n for key, n in ALLOCATORS.items() if os.environ.get(key))
+    return ", ".join(names)
 
 
 def matmul_gflops(dtype, device="cpu", side=_SIDE, rounds=5):

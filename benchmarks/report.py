@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 
 from goals import GOALS
+from machine import ALLOCATORS
 
 from speechbrain_e2v.dataio.atomic import replace_text
 
@@ -43,7 +44,8 @@ def tables(contents):
         machine = content["machine"]
         rows = machines.setdefault((machine["cpu"], machine["threads"]), {})
         for row in content["rows"]:
-            rows[row["key"], "THP" in row["note"]] = (row, content)
+            names = tuple(n for n in ALLOCATORS.values() if n in row["note"])
+            rows[row["key"], names] = (row, content)
     return "\n\n".join(
         _table(name, threads, rows)
         for (name, threads), rows in machines.items()

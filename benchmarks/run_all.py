@@ -41,6 +41,7 @@ class Step(NamedTuple):
 
 
 THP = {"THP_MEM_ALLOC_ENABLE": "1"}  # huge pages: fewer page faults
+TRIM = {"MALLOC_TRIM_THRESHOLD_": "1048576"}  # glibc gives back what is free
 STEPS = {
     "start_up": Step("start_up", "start_up", 1.0),
     "masks": Step("masks", "masks", 0.2),
@@ -51,6 +52,7 @@ STEPS = {
     "clip_30s": Step("inference", "clip_30s", 1.2),
     "clip_30s_thp": Step("inference", "clip_30s", 1.2, environment=THP),
     "60s": Step("long_audio", "60s", 1.2),
+    "60s_trim": Step("long_audio", "60s", 1.5, environment=TRIM),
     "small": Step("pretraining_step", "small", 2.5),
     "base": Step("pretraining_step", "base", 2.5),
     "probe": Step("probes", "utterance", 3.0),
