@@ -138,4 +138,3 @@ def _title(results):
         f"{upstream}; {results['classifier']['kind']}\n"
         + "; ".join(protocol["marks"])
     )
-

@@ -29,13 +29,12 @@ REQUIRED = (
     "matplotlib",
 )
 EXTRAS = {
-    "umap-learn": "viz",
-    "onnx": "onnx",
-    "onnxruntime": "onnx",
-    "transformers": "compare",
-    "gradio": "demo",
+    "onnx": ("onnx", "to export classifiers"),
+    "onnxruntime": ("onnx", "to check exported classifiers"),
+    "onnxscript": ("onnx", "to export classifiers"),
+    "transformers": ("text", "for text by BERT in conversations"),
 }
-"""Optional distribution -> the extra of this package that installs it."""
+"""Optional distribution -> the extra that installs it, and what for."""
 
 
 class Finding(NamedTuple):
@@ -199,20 +198,37 @@ def device():
             detail += f" (torch was built for CUDA {torch.version.cuda})"
         yield Finding("note", "device", f"{detail}: the CPU is used")
     count = f"{torch.get_num_threads()} threads on {os.cpu_count()} cores"
-    yield Finding("ok", "cpu", count)
+    yield Finding("ok", "cpu", count + bf16_remark(torch))
+
+
+def bf16_remark(torch):
+    """Say so where a processor only emulates bf16.
+
+    Example
+    -------
+    >>> import types
+    >>> flags = {"architecture": "x86_64", "avx512_bf16": True}
+    >>> cpu = types.SimpleNamespace(get_capabilities=lambda: flags)
+    >>> bf16_remark(types.SimpleNamespace(cpu=cpu))
+    ''
+    """
+    # Older releases of torch cannot be asked.
+    flags = getattr(torch.cpu, "get_capabilities", dict)()
+    can = flags.get("avx512_bf16") or flags.get("amx_bf16")
+    if can or flags.get("architecture") != "x86_64":
+        return ""
+    return "; no bf16 instructions: bf16 is slower than fp32 here"
 
 
 def extras():
     """Which optional packages are there."""
-    missing = {
-        name: extra for name, extra in EXTRAS.items() if version(name) is None
-    }
+    missing = {n: why for n, why in EXTRAS.items() if version(n) is None}
     found = [f"{n} {version(n)}" for n in EXTRAS if n not in missing]
     if found:
         yield Finding("ok", "extras", ", ".join(found))
-    for name, extra in missing.items():
-        detail = f"not installed: pip install 'speechbrain_e2v[{extra}]'"
-        yield Finding("note", name, detail)
+    for name, (extra, purpose) in missing.items():
+        command = f"pip install 'speechbrain_e2v[{extra}]'"
+        yield Finding("note", name, f"needed only {purpose}: {command}")
 
 
 def self_test():

@@ -1,5 +1,9 @@
 """`e2v doctor`: well here, and seeing what is broken."""
 
+import types
+
+import pytest
+
 from speechbrain_e2v.cli import main
 from speechbrain_e2v.lobes.positional import RelativePositionalConv
 from speechbrain_e2v.tools import doctor
@@ -42,3 +46,24 @@ def test_a_failing_self_test(monkeypatch):
     (finding,) = doctor.self_test()
     assert finding.state == "BAD"
     assert finding.detail == "RuntimeError: no kernel image"
+
+
+@pytest.mark.parametrize(
+    ("flags", "slow"),
+    [
+        ({"architecture": "x86_64", "avx512_bf16": False}, True),
+        ({"architecture": "x86_64", "amx_bf16": True}, False),
+        ({"architecture": "aarch64"}, False),
+    ],
+)
+def test_emulated_bf16_is_told(flags, slow):
+    cpu = types.SimpleNamespace(get_capabilities=lambda: flags)
+    remark = doctor.bf16_remark(types.SimpleNamespace(cpu=cpu))
+    assert ("slower" in remark) == slow
+
+
+def test_a_missing_extra_says_what_for(monkeypatch):
+    monkeypatch.setattr(doctor, "version", lambda name: None)
+    details = {f.what: f.detail for f in doctor.extras()}
+    assert "text by BERT" in details["transformers"]
+    assert "speechbrain_e2v[text]" in details["transformers"]
