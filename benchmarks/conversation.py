@@ -32,13 +32,11 @@ from speechbrain_e2v.dataio.utterance import Utterance
 from speechbrain_e2v.dataio.utterance_vectors import UtteranceVectors
 from speechbrain_e2v.lobes.conversation_model import ConversationModel
 
-FRAGMENTS = Path(__file__).parents[1] / "hparams/fragments"
+RECIPE = Path(__file__).parents[1] / "recipes/IEMOCAP/hparams/conversation.yaml"
 CLASSES = ("angry", "happy", "neutral", "sad")
 SHARES = (0.11, 0.163, 0.17, 0.108, 0.449)  # of classes, and of other labels
 SAME_SPEAKER = 0.165  # goes on; so many turns have several utterances
 DIALOGUES, UTTERANCES, WIDTH = 151, 10_039, 768
-PROTOCOL = "leave_one_speaker_out_partner_validates"
-BATCH_SIZE = 32
 COUNTED_STEPS = 20
 
 
@@ -68,12 +66,12 @@ def spoken(dialogues, utterances):
     return rows
 
 
-def flops_of_a_sample(network, data, labels, names):
+def flops_of_a_sample(network, data, labels, names, batch_size):
     """Matrix products of forward and backward, mean over some batches."""
     model = ConversationModel(network)
     vectors = torch.from_numpy(data.inputs[0].values)
     lengths = {name: data.length(name) for name in names}
-    order = BatchesOfLikeLength(lengths, BATCH_SIZE, seed=0)
+    order = BatchesOfLikeLength(lengths, batch_size, seed=0)
     samples = 0
     with FlopCounterMode(display=False) as counter:
         for batch in islice(data.loader(order, labels), COUNTED_STEPS):
@@ -81,20 +79,6 @@ def flops_of_a_sample(network, data, labels, names):
             F.cross_entropy(model(vectors, None, *x), batch.labels).backward()
             samples += len(batch.labels)
     return counter.get_total_flops() / samples
-
-
-def settings_of(epochs):
-    """The network and its trainer, as `conversation.yaml` has them."""
-    overrides = {
-        "cell": "gru",
-        "bidirectional": False,
-        "number_of_epochs": epochs,
-        "patience": 10,
-        "batch_size": BATCH_SIZE,
-    }
-    path = FRAGMENTS / "conversation_routed.yaml"
-    with open(path, encoding="utf-8") as file:
-        return load_hyperpyyaml(file, overrides)
 
 
 def epochs_of(folds, runs):
@@ -108,9 +92,13 @@ def epochs_of(folds, runs):
 
 def conversation(arguments):
     """Time all folds, one seed."""
-    sizes, width, epochs = (DIALOGUES, UTTERANCES), WIDTH, 50
+    sizes, width = (DIALOGUES, UTTERANCES), WIDTH
+    overrides = {"data_folder": "none", "encoder": "none"}
     if arguments.tiny:
-        sizes, width, epochs = (10, 200), 4, 1
+        sizes, width = (10, 200), 4
+        overrides["number_of_epochs"] = 1
+    with open(RECIPE, encoding="utf-8") as file:
+        settings = load_hyperpyyaml(file, overrides)
     rows = spoken(*sizes)
     samples = samples_of(rows, CLASSES)
     targets = [sample.target for sample in samples]
@@ -118,13 +106,18 @@ def conversation(arguments):
     values = np.random.default_rng(0).standard_normal((len(rows), width))
     vectors = UtteranceVectors(values.astype(np.float32), {}, "random")
     data = Conversations(rows, samples, [vectors])
-    folds = make_folds(PROTOCOL, targets, 10, 42)
-    settings = settings_of(epochs)
-    trainer = settings["classifier"]
+    folds = make_folds(
+        settings["protocol"],
+        targets,
+        settings["n_folds"],
+        settings["split_seed"],
+    )
     with tempfile.TemporaryDirectory() as folder:
-        work = data, labels, folds, CLASSES, [42], folder, {}, None
+        work = data, labels, folds, CLASSES, settings["seeds"], folder
         begin = time.perf_counter()
-        runs = run_folds(trainer, *work, progress=False)
+        runs = run_folds(
+            settings["classifier"], *work, {}, None, progress=False
+        )
         seconds = time.perf_counter() - begin
     tested = sum(len(run["test"]) for run in runs)
     demand(tested == len(samples), f"{tested} of {len(samples)} tested")
@@ -134,8 +127,11 @@ def conversation(arguments):
         f"{len(epochs)} trainings, {torch.get_num_threads()} threads"
     )
     yield Row("conversation_seconds", seconds, {"folds": len(runs)}, note=note)
-    network = settings["network"](input_dim=width, n_classes=len(CLASSES))
-    flops = flops_of_a_sample(network, data, labels, folds[0].train)
+    build = settings["training"]["network"]
+    network = build(input_dim=width, n_classes=len(CLASSES))
+    flops = flops_of_a_sample(
+        network, data, labels, folds[0].train, settings["batch_size"]
+    )
     flops *= sum(len(train) * times for train, times in epochs.items())
     peak = matmul_gflops(torch.float32)
     note = f"{flops / 1e12:.2g} TFLOP at {peak:.0f} GFLOP/s"

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""The table of benchmarks/README.md, out of files of results.
+"""The tables of benchmarks/README.md and README.md, out of files of results.
 
 Results of one machine go into one table; a later file replaces rows of an
-earlier one. `--readme` puts the tables between the marks in the README.
+earlier one. `--readme` puts the tables between the marks of both pages; the
+project's own has what most people ask for.
 
 > python benchmarks/report.py results.json --readme
 """
@@ -17,11 +18,29 @@ from machine import ALLOCATORS
 from speechbrain_e2v.dataio.atomic import replace_text
 
 README = Path(__file__).resolve().parent / "README.md"
+PROJECT_README = README.parents[1] / "README.md"
+SHORT = (
+    "clip_3s_fp32",
+    "clip_30s_fp32",
+    "clips_16x3s_fp32",
+    "extract_command",
+    "long_60s_speed",
+    "long_60s_memory",
+    "long_60s_memory_peer",
+    "long_300s_rtf",
+    "long_300s_memory",
+    "long_hour_rtf",
+    "long_hour_memory",
+    "step_small_fp32",
+    "step_base_fp32",
+    "conversation_seconds",
+)
+"""Keys of the goals in the project's README."""
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 
-def tables(contents):
-    """Make Markdown of results.
+def by_machine(contents):
+    """Sort the newest rows of each machine.
 
     Arguments
     ---------
@@ -30,7 +49,8 @@ def tables(contents):
 
     Returns
     -------
-    str
+    list of list of (dict, dict)
+        Rows in the order of the goals, with what was said of their run.
 
     Raises
     ------
@@ -46,45 +66,70 @@ def tables(contents):
         for row in content["rows"]:
             names = tuple(n for n in ALLOCATORS.values() if n in row["note"])
             rows[row["key"], names] = (row, content)
-    return "\n\n".join(
-        _table(name, threads, rows)
-        for (name, threads), rows in machines.items()
-    )
-
-
-def _table(name, threads, rows):
     order = list(GOALS)
-    ordered = sorted(rows.values(), key=lambda r: order.index(r[0]["key"]))
-    newest = ordered[-1][1]["machine"]
-    gflops = newest["gflops"]
-    bf16 = ", ".join(newest["bf16_flags"]) or "no bf16 instructions"
-    versions = newest["versions"].items()
-    libraries = ", ".join(f"{k} {v}" for k, v in versions if v)
+    return [
+        sorted(rows.values(), key=lambda pair: order.index(pair[0]["key"]))
+        for rows in machines.values()
+    ]
+
+
+def full_table(rows):
+    """Make Markdown of all that is known of one machine's rows."""
     lines = [
-        f"**{name}**, {threads} threads, {bf16}; matrix products: fp32 "
-        f"{gflops['fp32']}, bf16 {gflops['bf16']} GFLOP/s; {libraries}",
+        _machine(rows[-1][1]["machine"]),
         "",
         "| work | figure | single rounds | goal | | checked | command, date |",
         "|---|--:|--:|--:|---|---|---|",
     ]
-    return "\n".join(lines + [_line(row, content) for row, content in ordered])
+    for row, content in rows:
+        checks = (f"{k} {_figure(v)}" for k, v in row["checks"].items())
+        command = f"`{row['command']}`, {content['date']}"
+        work, figure, wanted, met = _judged(row)
+        spread = "–".join(f"{value:.3g}" for value in row["spread"])
+        cells = work, figure, spread, wanted, met, ", ".join(checks), command
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
-def _line(row, content):
+def short_table(rows):
+    """Make Markdown of what most people ask for."""
+    lines = [
+        _machine(rows[-1][1]["machine"]),
+        "",
+        "| work | figure | goal | |",
+        "|---|--:|--:|---|",
+    ]
+    lines += [
+        f"| {' | '.join(_judged(row))} |"
+        for row, _ in rows
+        if row["key"] in SHORT
+    ]
+    return "\n".join(lines)
+
+
+def _machine(machine):
+    gflops = machine["gflops"]
+    bf16 = ", ".join(machine["bf16_flags"]) or "no bf16 instructions"
+    versions = machine["versions"].items()
+    libraries = ", ".join(f"{k} {v}" for k, v in versions if v)
+    return (
+        f"**{machine['cpu']}**, {machine['threads']} threads, {bf16}; matrix "
+        f"products: fp32 {gflops['fp32']}, bf16 {gflops['bf16']} GFLOP/s; "
+        f"{libraries}"
+    )
+
+
+def _judged(row):
     goal = GOALS[row["key"]]
     met = {True: "met", False: "missed", None: ""}[goal.met(row["figure"])]
-    spread = "–".join(f"{value:.3g}" for value in row["spread"])
     wanted = "" if goal.value is None else _with_unit(goal.value, goal.unit)
     if goal.limit is not None:
         wanted += f" (limit {goal.limit:g})"
-    checks = ", ".join(f"{k} {_figure(v)}" for k, v in row["checks"].items())
     work = goal.work + (f" ({row['note']})" if row["note"] else "")
     figure = "failed"
     if row["figure"] is not None:
         figure = _with_unit(row["figure"], goal.unit)
-    command = f"`{row['command']}`, {content['date']}"
-    cells = (work, figure, spread, wanted, met, checks, command)
-    return f"| {' | '.join(cells)} |"
+    return work, figure, wanted, met
 
 
 def _with_unit(value, unit):
@@ -109,13 +154,18 @@ def main(argv=None):
     parser.add_argument("results", nargs="+", type=Path)
     parser.add_argument("--readme", action="store_true")
     arguments = parser.parse_args(argv)
-    table = tables(
+    machines = by_machine(
         [json.loads(path.read_text("utf-8")) for path in arguments.results]
     )
-    if arguments.readme:
-        replace_text(README, put_into(README.read_text("utf-8"), table))
-    else:
-        print(table)
+    pages = {README: full_table, PROJECT_README: short_table}
+    if not arguments.readme:
+        pages = {None: full_table}
+    for path, make in pages.items():
+        text = "\n\n".join(make(rows) for rows in machines)
+        if path is None:
+            print(text)
+        else:
+            replace_text(path, put_into(path.read_text("utf-8"), text))
 
 
 if __name__ == "__main__":

@@ -234,4 +234,3 @@ def _title(results):
         f"{results['classifier']['network']['name']}\n"
         + "; ".join(protocol["marks"])
     )
-

@@ -131,4 +131,3 @@ def _title(results):
         f"{results['upstream']['kind']}; {results['regressor']['kind']}\n"
         + "; ".join(protocol["marks"])
     )
-

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from speechbrain_e2v.dataio.packed import batches_in_order
 from speechbrain_e2v.lobes.conversation import (
     INTERLOCUTOR,
     SPEAKER,
@@ -230,7 +231,7 @@ class BatchesOfLikeLength:
         names = shuffled(list(self._lengths))
         size, pool = self._batch_size, self._batch_size * _POOL
         batches = []
-        for first in range(0, len(names), pool):
-            some = sorted(names[first : first + pool], key=self._lengths.get)
-            batches += [some[i : i + size] for i in range(0, len(some), size)]
+        for some in batches_in_order(names, pool):
+            some.sort(key=self._lengths.get)
+            batches += batches_in_order(some, size)
         yield from shuffled(batches)

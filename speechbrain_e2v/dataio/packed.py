@@ -72,7 +72,7 @@ class PackedUtterances(Dataset):
 
 
 def batches_in_order(names, batch_size=512):
-    """Lists of ids for an evaluation, the last one shorter.
+    """Cut ids into lists, the last one shorter; by default for evaluations.
 
     Arguments
     ---------
@@ -135,6 +135,5 @@ class ShuffledBatches:
             stable_hash("probe order", self._seed, self._epoch)
         )
         order = torch.randperm(len(self._names), generator=generator).tolist()
-        for first in range(0, len(order), self._batch_size):
-            chosen = order[first : first + self._batch_size]
-            yield [self._names[i] for i in chosen]
+        names = [self._names[i] for i in order]
+        yield from batches_in_order(names, self._batch_size)

@@ -39,11 +39,12 @@ ALLOWED = {
     "pretrain": TORCH_ONLY | DATA | {"brains", "experiment"},
     "frozen_features": TORCH_ONLY | DATA | {"experiment"},
     **dict.fromkeys(
-        ("classification", "next_emotion", "regression"),
-        TORCH_ONLY
-        | DATA
-        | {"brains", "classification", "experiment", "frozen_features"},
+        ("classification", "regression"),
+        TORCH_ONLY | DATA | {"brains", "experiment", "frozen_features"},
     ),
+    "next_emotion": TORCH_ONLY
+    | DATA
+    | {"classification", "experiment", "frozen_features"},
     "recipe": {"classification", "experiment"},
     "synthetic": {"synthetic", "dataio"},
     "reporting": DATA | {"reporting"},

@@ -101,16 +101,42 @@ def results(figure, tiny=False, note=""):
 
 def test_table(script):
     report = script("report")
-    table = report.tables([results(3.0), results(0.75)])
+    (rows,) = report.by_machine([results(3.0), results(0.75)])
+    table = report.full_table(rows)
     assert "0.75 ms" in table and " met " in table
     assert "3 ms" not in table  # the later file replaced it
-    assert "missed" in report.tables([results(3.0)])
+    (slow,) = report.by_machine([results(3.0)])
+    assert "missed" in report.full_table(slow)
     text = f"a\n{report.BEGIN}\nold\n{report.END}\nb\n"
     once = report.put_into(text, table)
     assert "old" not in once and once == report.put_into(once, table)
-    assert report.BEGIN in report.README.read_text(encoding="utf-8")
     with pytest.raises(ValueError, match="tiny"):
-        report.tables([results(1.0, tiny=True)])
+        report.by_machine([results(1.0, tiny=True)])
+
+
+def test_allocators_have_rows_of_their_own(script):
+    report = script("report")
+    (rows,) = report.by_machine([results(3.0), results(2.0, note="TRIM")])
+    assert [row["figure"] for row, _ in rows] == [3.0, 2.0]
+
+
+def test_both_pages_say_the_same(script):
+    report = script("report")
+    assert set(report.SHORT) <= set(script("goals").GOALS)
+    pages = report.README, report.PROJECT_README
+    full, short = (
+        [
+            line.split("|")[1:3]
+            for line in page.read_text("utf-8")
+            .split(report.BEGIN)[1]
+            .split(report.END)[0]
+            .splitlines()
+            if line.startswith("| ")
+        ]
+        for page in pages
+    )
+    assert len(short) > len(report.SHORT)
+    assert all(row in full for row in short)
 
 
 def test_gpu_scripts_without_a_gpu(script, monkeypatch, capsys):
