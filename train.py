@@ -4,7 +4,7 @@
 > python train.py hparams/pretrain_tiny.yaml --manifests '[speech.json]'
 """
 
-from speechbrain_e2v.pretrain import pretrain
+from speechbrain_e2v.pretraining.run import pretrain
 
 if __name__ == "__main__":
     pretrain()

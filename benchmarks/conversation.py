@@ -21,16 +21,18 @@ from machine import matmul_gflops
 from measurement import Row, demand, main
 from torch.utils.flop_counter import FlopCounterMode
 
-from speechbrain_e2v.brains.folds import run_folds
-from speechbrain_e2v.dataio.conversation import samples_of
-from speechbrain_e2v.dataio.conversation_batches import (
+from speechbrain_e2v.corpora.protocols import make_folds
+from speechbrain_e2v.corpora.utterance import Utterance
+from speechbrain_e2v.downstream.conversation.batches import (
     BatchesOfLikeLength,
     Conversations,
 )
-from speechbrain_e2v.dataio.protocols import make_folds
-from speechbrain_e2v.dataio.utterance import Utterance
-from speechbrain_e2v.dataio.utterance_vectors import UtteranceVectors
-from speechbrain_e2v.lobes.conversation_model import ConversationModel
+from speechbrain_e2v.downstream.conversation.model import ConversationModel
+from speechbrain_e2v.downstream.conversation.samples import samples_of
+from speechbrain_e2v.downstream.conversation.utterance_vectors import (
+    UtteranceVectors,
+)
+from speechbrain_e2v.downstream.cross_validation import run_folds
 
 RECIPE = Path(__file__).parents[1] / "recipes/IEMOCAP/hparams/conversation.yaml"
 CLASSES = ("angry", "happy", "neutral", "sad")

@@ -23,8 +23,8 @@ from measurement import demand, main, ratio_row
 from timing import ratio
 from weights import random_encoder, random_speech, sizes_of
 
-from speechbrain_e2v.checkpoints.encoder_folder import save_encoder
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
+from speechbrain_e2v.published.encoder_folder import save_encoder
 
 CLIPS, SHORTEST, LONGEST = 200, 1.0, 15.0
 MAX_ERROR = 1e-4

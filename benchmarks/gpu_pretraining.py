@@ -19,7 +19,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from weights import TINY, random_encoder, random_speech
 
 from speechbrain_e2v.lobes.frontend import normalise_waveform
-from speechbrain_e2v.masking import block_masks, clone_seeds, mask_layout
+from speechbrain_e2v.pretraining.masking import (
+    block_masks,
+    clone_seeds,
+    mask_layout,
+)
 
 UTTERANCES, SECONDS, CLONES = 5, 12.5, 8
 DECAY = 0.999

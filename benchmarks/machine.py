@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from speechbrain_e2v.provenance import commit
+from speechbrain_e2v.downstream.provenance import commit
 
 BF16_FLAGS = ("avx512_bf16", "amx_bf16")
 ALLOCATORS = {"THP_MEM_ALLOC_ENABLE": "THP", "MALLOC_TRIM_THRESHOLD_": "TRIM"}

@@ -9,7 +9,7 @@ import statistics
 from measurement import Row, demand, main
 from timing import alternate
 
-from speechbrain_e2v.masking import block_masks, clone_seeds
+from speechbrain_e2v.pretraining.masking import block_masks, clone_seeds
 
 CLONES, UTTERANCES, FRAMES = 8, 4, 499
 AT_ONCE = 20  # timed together: one draw is too short

@@ -3,14 +3,14 @@
 import torch
 
 from speechbrain_e2v.lobes.decoder import ConvDecoder
-from speechbrain_e2v.lobes.student import Student
-from speechbrain_e2v.lobes.teacher import EMATeacher
-from speechbrain_e2v.losses import (
+from speechbrain_e2v.pretraining.losses import (
     frame_loss,
     masked_targets,
     utterance_loss,
     utterance_prediction,
 )
+from speechbrain_e2v.pretraining.student import Student
+from speechbrain_e2v.pretraining.teacher import EMATeacher
 
 OPTIMIZER = {"lr": 7.5e-5, "betas": (0.9, 0.98), "eps": 1e-6}
 WEIGHT_DECAY = 0.01

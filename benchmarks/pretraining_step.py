@@ -20,7 +20,11 @@ from timing import alternate, ratio
 from weights import NO_DROPOUT, TINY, random_encoder, random_speech
 
 from speechbrain_e2v.lobes.frontend import normalise_waveform
-from speechbrain_e2v.masking import block_masks, clone_seeds, mask_layout
+from speechbrain_e2v.pretraining.masking import (
+    block_masks,
+    clone_seeds,
+    mask_layout,
+)
 
 CLONES = 8
 DECAY = 0.999

@@ -13,10 +13,12 @@ from hyperpyyaml import load_hyperpyyaml
 from measurement import Row, demand, main, ratio_row
 from timing import alternate, ratio
 
-from speechbrain_e2v.brains.probe import ProbeTrainer
-from speechbrain_e2v.brains.utterance_probe import UtteranceProbeTrainer
-from speechbrain_e2v.dataio.features import FeatureStore, write_features
-from speechbrain_e2v.dataio.protocols import Fold
+from speechbrain_e2v.corpora.protocols import Fold
+from speechbrain_e2v.downstream.classification.probe import ProbeTrainer
+from speechbrain_e2v.downstream.classification.utterance_probe import (
+    UtteranceProbeTrainer,
+)
+from speechbrain_e2v.inference.feature_store import FeatureStore, write_features
 
 FRAGMENT = Path(__file__).parents[1] / "hparams/fragments/linear_probe.yaml"
 UTTERANCES, CLASSES, FOLDS, WIDTH, EPOCHS = 535, 7, 10, 768, 100

@@ -15,9 +15,9 @@ import numpy as np
 import soundfile
 from measurement import Row, demand, main
 
-from speechbrain_e2v.dataio.audio import probe_many
-from speechbrain_e2v.dataio.batches import LengthBatchSampler
+from speechbrain_e2v.corpora.audio import probe_many
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
+from speechbrain_e2v.pretraining.batch_sampler import LengthBatchSampler
 
 UTTERANCES, TINY = 170_000, 2_000
 FILES, TINY_FILES = 17_000, 50  # each is read several times

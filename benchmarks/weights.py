@@ -2,9 +2,9 @@
 
 import torch
 
-from speechbrain_e2v.checkpoints.export_published import write_funasr
-from speechbrain_e2v.checkpoints.pretrained import Pretrained
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
+from speechbrain_e2v.published.load import Pretrained
+from speechbrain_e2v.published.write import write_funasr
 
 TINY = {
     "embed_dim": 48,

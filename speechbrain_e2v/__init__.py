@@ -14,11 +14,10 @@ L      layers, prenet blocks first
 C      classes
 =====  ==============================================================
 
-Imports point down only: ``lobes``, ``masking``, ``losses`` and ``schedules``
-need torch alone; ``dataio``, ``checkpoints`` and ``metrics`` stand on them;
-``brains`` on these; ``recipe`` on all. ``inference``, ``tools`` and ``cli``
-never import ``brains``. This module imports nothing, so that asking for the
-version costs nothing.
+Imports point down only, package by package: ``lobes``, ``training``,
+``corpora`` and ``published``, ``pretraining`` and ``inference``,
+``downstream``, ``report``, ``tools``. ``lobes`` needs torch alone. This module
+imports nothing, so that asking for the version costs nothing.
 
 Example
 -------

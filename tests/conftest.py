@@ -59,7 +59,7 @@ def golden(shared_folder):
 @pytest.fixture(scope="session")
 def generated_corpus(tmp_path_factory):
     """Folder of a small generated corpus: 4 speakers, 48 clips, 1-2 s each."""
-    from speechbrain_e2v.synthetic.corpus import write_corpus
+    from speechbrain_e2v.corpora.synthetic.corpus import write_corpus
 
     folder = tmp_path_factory.mktemp("generated_corpus")
     write_corpus(

@@ -16,9 +16,9 @@ speakers, the names have six.
 import re
 from pathlib import PurePosixPath
 
-from speechbrain_e2v.dataio.folders import match_names
-from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
-from speechbrain_e2v.dataio.utterance import Utterance
+from speechbrain_e2v.corpora.folders import match_names
+from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
+from speechbrain_e2v.corpora.utterance import Utterance
 
 NAME = re.compile(r"([adfhs])(\d{2}) \((\d{1,2})\)([ab]?)\.wav")
 EMOTIONS = {

@@ -25,10 +25,10 @@ may contain the separator; video ids begin with ``-`` or ``_``, or end with
 import ast
 from dataclasses import replace
 
-from speechbrain_e2v.dataio.folders import find_file, list_files
-from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
-from speechbrain_e2v.dataio.tables import read_table
-from speechbrain_e2v.dataio.utterance import Utterance
+from speechbrain_e2v.corpora.folders import find_file, list_files
+from speechbrain_e2v.corpora.label_tables import read_table
+from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
+from speechbrain_e2v.corpora.utterance import Utterance
 
 FOLDS_FILE = "cmu_mosei_std_folds.py"
 FOLDS = {

@@ -23,8 +23,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
-from speechbrain_e2v.dataio.utterance import Utterance
+from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
+from speechbrain_e2v.corpora.utterance import Utterance
 
 FOLDS = json.loads(
     (Path(__file__).parent / "mosi_folds.json").read_text(encoding="utf-8")

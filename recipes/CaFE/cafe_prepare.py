@@ -18,10 +18,10 @@ peur (fear), T is tristesse (sadness).
 
 import re
 
-from speechbrain_e2v.dataio.download import Download
-from speechbrain_e2v.dataio.folders import match_names
-from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
-from speechbrain_e2v.dataio.utterance import Utterance
+from speechbrain_e2v.corpora.download import Download
+from speechbrain_e2v.corpora.folders import match_names
+from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
+from speechbrain_e2v.corpora.utterance import Utterance
 
 NAME = re.compile(r"(\d\d)-([CDJNPST])-([12])-([1-6])\.wav")
 EMOTIONS = {

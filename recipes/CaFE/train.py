@@ -6,7 +6,7 @@
 
 from cafe_prepare import CORPUS
 
-from speechbrain_e2v.recipe import downstream
+from speechbrain_e2v.downstream.run import downstream
 
 if __name__ == "__main__":
     downstream(CORPUS)

@@ -20,9 +20,9 @@ order there; labels which that file does not have are an error.
 import math
 import os
 
-from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
-from speechbrain_e2v.dataio.tables import read_table
-from speechbrain_e2v.dataio.utterance import Utterance
+from speechbrain_e2v.corpora.label_tables import read_table
+from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
+from speechbrain_e2v.corpora.utterance import Utterance
 
 TABLE = "labels.csv"
 COLUMNS = ("path", "label", "speaker", "start", "end", "split")

@@ -15,9 +15,9 @@ Traps: Table 1 of the paper says ten speakers; there are six.
 import re
 from pathlib import PurePosixPath
 
-from speechbrain_e2v.dataio.folders import match_names
-from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
-from speechbrain_e2v.dataio.utterance import Utterance
+from speechbrain_e2v.corpora.folders import match_names
+from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
+from speechbrain_e2v.corpora.utterance import Utterance
 
 NAME = re.compile(r"(neu|dis|gio|pau|rab|sor|tri)-([fm][1-3])-([bldn]\d)\.wav")
 SPEAKERS = ("f1", "f2", "f3", "m1", "m2", "m3")

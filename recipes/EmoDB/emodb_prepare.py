@@ -15,10 +15,10 @@ Traps: the letters are German. A is Angst (fear), not anger; F is Freude
 
 import re
 
-from speechbrain_e2v.dataio.download import Download
-from speechbrain_e2v.dataio.folders import match_names
-from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
-from speechbrain_e2v.dataio.utterance import Utterance
+from speechbrain_e2v.corpora.download import Download
+from speechbrain_e2v.corpora.folders import match_names
+from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
+from speechbrain_e2v.corpora.utterance import Utterance
 
 NAME = re.compile(r"(03|08|09|1[0-6])([ab]\d\d)([WLEAFTN])([a-f])\.wav")
 WOMEN = {"08", "09", "13", "14", "16"}

@@ -20,8 +20,8 @@ are 0.5 or 5.5, although the scale is 1 to 5.
 import re
 from dataclasses import replace
 
-from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
-from speechbrain_e2v.dataio.utterance import Utterance
+from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
+from speechbrain_e2v.corpora.utterance import Utterance
 
 NAME = re.compile(
     r"Ses(0[1-5])([FM])_((?:impro|script)\d{2}(?:[ab]|_\d[ab]?)?)_"

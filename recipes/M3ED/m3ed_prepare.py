@@ -17,9 +17,9 @@ utterances and 626 speakers; by series and name there are about 635.
 
 import json
 
-from speechbrain_e2v.dataio.folders import find_file, list_files
-from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
-from speechbrain_e2v.dataio.utterance import Utterance
+from speechbrain_e2v.corpora.folders import find_file, list_files
+from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
+from speechbrain_e2v.corpora.utterance import Utterance
 
 AUDIO = "modality_speech"
 PARTS = {"train": "train", "val": "valid", "test": "test"}

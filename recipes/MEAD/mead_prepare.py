@@ -18,9 +18,9 @@ swapped) and 60 speakers (those of the MEAD paper).
 
 import re
 
-from speechbrain_e2v.dataio.folders import list_files
-from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
-from speechbrain_e2v.dataio.utterance import Utterance
+from speechbrain_e2v.corpora.folders import list_files
+from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
+from speechbrain_e2v.corpora.utterance import Utterance
 
 EXTRACT = "extract the wav files first, README.md says how"
 COUNTS = {

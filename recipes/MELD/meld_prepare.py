@@ -21,10 +21,10 @@ import re
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from speechbrain_e2v.dataio.folders import find_file, match_names
-from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
-from speechbrain_e2v.dataio.tables import read_table
-from speechbrain_e2v.dataio.utterance import Utterance
+from speechbrain_e2v.corpora.folders import find_file, match_names
+from speechbrain_e2v.corpora.label_tables import read_table
+from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
+from speechbrain_e2v.corpora.utterance import Utterance
 
 NAME = re.compile(r"((?:final_videos_test)?dia\d+_utt\d+)\.wav")
 EXTRACT = "extract the wav files first, README.md says how"

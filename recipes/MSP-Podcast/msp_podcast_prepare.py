@@ -19,10 +19,10 @@ out of the regression.
 
 from dataclasses import replace
 
-from speechbrain_e2v.dataio.folders import find_file
-from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
-from speechbrain_e2v.dataio.tables import read_table
-from speechbrain_e2v.dataio.utterance import Utterance
+from speechbrain_e2v.corpora.folders import find_file
+from speechbrain_e2v.corpora.label_tables import read_table
+from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
+from speechbrain_e2v.corpora.utterance import Utterance
 
 TABLE = "labels_con[cs]ensus.csv"
 RATINGS = {"arousal": "EmoAct", "valence": "EmoVal", "dominance": "EmoDom"}

@@ -18,10 +18,10 @@ belong to RAVDESS-Song and are left out here, and counted.
 
 import re
 
-from speechbrain_e2v.dataio.download import Download
-from speechbrain_e2v.dataio.folders import drop_nested_copies, match_names
-from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
-from speechbrain_e2v.dataio.utterance import Utterance
+from speechbrain_e2v.corpora.download import Download
+from speechbrain_e2v.corpora.folders import drop_nested_copies, match_names
+from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
+from speechbrain_e2v.corpora.utterance import Utterance
 
 NAME = re.compile(r"03-0([12])-(0[1-8])-0([12])-0([12])-0([12])-(\d\d)\.wav")
 EMOTIONS = {

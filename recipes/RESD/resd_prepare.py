@@ -18,10 +18,10 @@ speaker here is dialogue and letter (100). Table 1 of the paper says 200.
 
 import re
 
-from speechbrain_e2v.dataio.folders import match_names
-from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
-from speechbrain_e2v.dataio.tables import read_table
-from speechbrain_e2v.dataio.utterance import Utterance
+from speechbrain_e2v.corpora.folders import match_names
+from speechbrain_e2v.corpora.label_tables import read_table
+from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
+from speechbrain_e2v.corpora.utterance import Utterance
 
 NAME = re.compile(r"((\d+)_[a-z]+_[a-z]+)[ _]([adefhns])_(\d+)\.wav")
 COUNTS = {

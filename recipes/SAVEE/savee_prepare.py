@@ -18,9 +18,9 @@ Traps: there are no women; a speaker has 15 utterances of every emotion and
 import re
 from pathlib import PurePosixPath
 
-from speechbrain_e2v.dataio.folders import match_names
-from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
-from speechbrain_e2v.dataio.utterance import Utterance
+from speechbrain_e2v.corpora.folders import match_names
+from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
+from speechbrain_e2v.corpora.utterance import Utterance
 
 NAME = re.compile(r"(?:(DC|JE|JK|KL)_)?(sa|su|a|d|f|h|n)(\d{2})\.wav")
 SPEAKERS = ("DC", "JE", "JK", "KL")

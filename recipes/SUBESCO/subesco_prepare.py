@@ -17,10 +17,10 @@ which its id has not.
 
 import re
 
-from speechbrain_e2v.dataio.download import Download
-from speechbrain_e2v.dataio.folders import match_names
-from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
-from speechbrain_e2v.dataio.utterance import Utterance
+from speechbrain_e2v.corpora.download import Download
+from speechbrain_e2v.corpora.folders import match_names
+from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
+from speechbrain_e2v.corpora.utterance import Utterance
 
 NAME = re.compile(
     r"([FM])_(\d\d)_([A-Z]+)_S_(\d+)_"

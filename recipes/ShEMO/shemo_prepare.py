@@ -21,9 +21,9 @@ import json
 import re
 from pathlib import PurePosixPath
 
-from speechbrain_e2v.dataio.folders import match_names
-from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
-from speechbrain_e2v.dataio.utterance import Utterance
+from speechbrain_e2v.corpora.folders import match_names
+from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
+from speechbrain_e2v.corpora.utterance import Utterance
 
 NAME = re.compile(r"([FM])(\d{2})([AFHNSW])(\d{2,3})\.wav")
 FOLDERS = {"female": "F", "male": "M"}

@@ -12,10 +12,10 @@ hence no expected counts. What is known of an utterance stands in
 import csv
 from pathlib import Path, PurePosixPath
 
-from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
-from speechbrain_e2v.dataio.utterance import Utterance
-from speechbrain_e2v.synthetic.corpus import COLUMNS
-from speechbrain_e2v.synthetic.prosody import EMOTIONS
+from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
+from speechbrain_e2v.corpora.synthetic.corpus import COLUMNS
+from speechbrain_e2v.corpora.synthetic.prosody import EMOTIONS
+from speechbrain_e2v.corpora.utterance import Utterance
 
 
 def parse_synthetic(data_folder):
@@ -35,7 +35,8 @@ def parse_synthetic(data_folder):
     if not labels.is_file():
         raise ValueError(
             f"Synthetic: no {labels}; write the corpus with: "
-            f"python -m speechbrain_e2v.synthetic --output {data_folder}"
+            "python -m speechbrain_e2v.corpora.synthetic "
+            f"--output {data_folder}"
         )
     with open(labels, encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)

@@ -15,10 +15,10 @@ the names have 29.
 import re
 from pathlib import PurePosixPath
 
-from speechbrain_e2v.dataio.download import Download
-from speechbrain_e2v.dataio.folders import match_names
-from speechbrain_e2v.dataio.prepare import Corpus, prepare_main
-from speechbrain_e2v.dataio.utterance import Utterance
+from speechbrain_e2v.corpora.download import Download
+from speechbrain_e2v.corpora.folders import match_names
+from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
+from speechbrain_e2v.corpora.utterance import Utterance
 
 NAME = re.compile(r"(S([MF])\d+)_F(\d+)_([AHNS])(\d+)\.wav")
 FOLDERS = {"A": "Angry", "H": "Happy", "N": "Neutral", "S": "Sad"}

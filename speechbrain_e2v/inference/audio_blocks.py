@@ -6,7 +6,7 @@ import soundfile
 import torch
 from torchaudio.transforms import Resample
 
-from speechbrain_e2v.dataio.audio import AudioError, probe
+from speechbrain_e2v.corpora.audio import AudioError, probe
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
 
 _KERNEL_HALF_WIDTH = 6  # zero crossings of torchaudio's default resampler

@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
-from speechbrain_e2v.dataio.manifest import read_manifest
+from speechbrain_e2v.corpora.manifest import read_manifest
 from speechbrain_e2v.inference.clips import Clip
 
 AUDIO_SUFFIXES = frozenset(

@@ -7,8 +7,6 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from speechbrain_e2v.checkpoints.hub import resolve
-from speechbrain_e2v.devices import usable_device
 from speechbrain_e2v.inference.classifier_folder import (
     DESCRIPTION,
     read_classifier,
@@ -19,12 +17,14 @@ from speechbrain_e2v.inference.clips import (
     clips_of,
     measure,
 )
-from speechbrain_e2v.inference.export_classifier import (
+from speechbrain_e2v.inference.label_view import label_view
+from speechbrain_e2v.inference.published_classifier import (
     classifier_from_published,
 )
-from speechbrain_e2v.inference.label_view import label_view
 from speechbrain_e2v.inference.trained import in_batches
 from speechbrain_e2v.lobes.lengths import MIN_SAMPLES, SAMPLE_RATE
+from speechbrain_e2v.published.hub import resolve
+from speechbrain_e2v.training.devices import usable_device
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,9 +187,7 @@ class EmotionClassifier:
             raise ValueError(f"reject is {reject}; give a probability, 0 to 1.")
         view = label_view(self.trained.labels, labels, merge)
         clips = [
-            item
-            if isinstance(item, Clip)
-            else clips_of([item], sample_rate)[0]
+            item if isinstance(item, Clip) else clips_of([item], sample_rate)[0]
             for item in audio
         ]
         sizes, usable = [], []

@@ -19,7 +19,6 @@ import torch
 import yaml
 from safetensors.torch import save
 
-from speechbrain_e2v.checkpoints.strict import load_labels, load_strict
 from speechbrain_e2v.inference.model_card import model_card
 from speechbrain_e2v.inference.trained import ClassLabel, TrainedClassifier
 from speechbrain_e2v.lobes.embedding import (
@@ -27,6 +26,7 @@ from speechbrain_e2v.lobes.embedding import (
     UtteranceEmbedding,
 )
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
+from speechbrain_e2v.published.state_dict_check import load_labels, load_strict
 
 DESCRIPTION = "classifier.json"
 FORMAT = 1
@@ -60,11 +60,11 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
         classifier: !ref <modules[classifier]>
         label_encoder: !ref <label_encoder>
     custom_hooks:
-        embedding_model: !name:speechbrain_e2v.checkpoints.strict.load_strict
-        classifier: !name:speechbrain_e2v.checkpoints.strict.load_strict
-        label_encoder: !name:speechbrain_e2v.checkpoints.strict.load_labels
+        embedding_model: !name:speechbrain_e2v.published.state_dict_check.load_strict
+        classifier: !name:speechbrain_e2v.published.state_dict_check.load_strict
+        label_encoder: !name:speechbrain_e2v.published.state_dict_check.load_labels
             n_classes: !ref <n_classes>
-"""
+"""  # noqa: E501
 
 
 def write_classifier(folder, trained, overwrite=False):
@@ -114,9 +114,7 @@ def check_destination(folder, overwrite):
     if not any(folder.iterdir()):
         return
     if not (folder / DESCRIPTION).is_file():
-        raise FileExistsError(
-            f"{folder} holds other files: give a new folder."
-        )
+        raise FileExistsError(f"{folder} holds other files: give a new folder.")
     if not overwrite:
         raise FileExistsError(
             f"{folder} is there already: add --overwrite or give a new folder."

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torchaudio.transforms import Resample
 
-from speechbrain_e2v.dataio.audio import AudioError, probe_many, read_audio
+from speechbrain_e2v.corpora.audio import AudioError, probe_many, read_audio
 from speechbrain_e2v.lobes.lengths import MIN_SAMPLES, SAMPLE_RATE
 
 

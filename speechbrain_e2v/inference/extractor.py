@@ -9,14 +9,14 @@ from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
-from speechbrain_e2v.checkpoints.pretrained import load_pretrained
-from speechbrain_e2v.devices import usable_device
 from speechbrain_e2v.inference.clips import TooShort, clips_of, measure
 from speechbrain_e2v.inference.layers import checked_layer, choose_layers
 from speechbrain_e2v.inference.trained import in_batches
 from speechbrain_e2v.lobes.frontend import normalise_waveform
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE, receptive_field
 from speechbrain_e2v.lobes.pooling import masked_mean
+from speechbrain_e2v.published.load import load_pretrained
+from speechbrain_e2v.training.devices import usable_device
 
 GRANULARITIES = ("utterance", "frame")
 BATCH_SECONDS_ON_CPU = 12.0  # larger ones leave the cache and are slower

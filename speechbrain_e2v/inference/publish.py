@@ -7,14 +7,14 @@ from pathlib import Path
 from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
-from speechbrain_e2v.checkpoints.hub import TransportError, hub_id
-from speechbrain_e2v.dataio.atomic import replace_text
+from speechbrain_e2v.atomic import replace_text
 from speechbrain_e2v.inference.classifier_folder import (
     DESCRIPTION,
     check_destination,
     read_classifier,
 )
 from speechbrain_e2v.inference.model_card import model_card
+from speechbrain_e2v.published.hub import TransportError, hub_id
 
 _FILES = (
     "hyperparams.yaml",

@@ -54,9 +54,7 @@ def segments_of(posteriors, classes, hop, seconds):
     ...  for s in segments_of(p, ["sad", "happy"], 1.0, 2.5)]
     [(2.0, 'sad', 0.8), (2.5, 'silence', None)]
     """
-    best = [
-        -1 if np.isnan(row[0]) else int(row.argmax()) for row in posteriors
-    ]
+    best = [-1 if np.isnan(row[0]) else int(row.argmax()) for row in posteriors]
     segments = []
     first = 0
     for index in range(1, len(best) + 1):

@@ -3,7 +3,7 @@
 While an extraction runs, each process appends to a part of its own, and lists
 in a journal what is complete. Whoever starts again goes on behind the
 journals, with as many processes as it likes. At the end one process joins the
-parts to what `speechbrain_e2v.dataio.features.FeatureStore` reads.
+parts to what `speechbrain_e2v.inference.feature_store.FeatureStore` reads.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speechbrain_e2v.dataio.atomic import replace_text
+from speechbrain_e2v.atomic import replace_text
 
 FRAMES, INDEX = "frames.npy", "index.json"
 _PARTS = ".parts"
@@ -38,7 +38,7 @@ class StoreWriter:
     Example
     -------
     >>> import torch
-    >>> from speechbrain_e2v.dataio.features import FeatureStore
+    >>> from speechbrain_e2v.inference.feature_store import FeatureStore
     >>> from speechbrain_e2v.inference.extractor import Features
     >>> folder = getfixture("tmp_path")
     >>> store = StoreWriter(folder, {"layer": "last"}, "frame")

@@ -72,9 +72,7 @@ class Timeline:
             rows.append(
                 {
                     "start": round(index * self.hop, 3),
-                    "end": round(
-                        min((index + 1) * self.hop, self.seconds), 3
-                    ),
+                    "end": round(min((index + 1) * self.hop, self.seconds), 3),
                     "loudness_db": round(float(self.loudness[index]), 1),
                     "posteriors": scores,
                 }

@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 
 import torch
 
-from speechbrain_e2v.checkpoints.published_head import read_labels
 from speechbrain_e2v.lobes.embedding import (
     EmbeddingClassifier,
     UtteranceEmbedding,
 )
 from speechbrain_e2v.lobes.frontend import normalise_waveform
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
+from speechbrain_e2v.published.head import read_labels
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from speechbrain_e2v.lobes.block_attention import attend_in_blocks, reach_of
-from speechbrain_e2v.lobes.pieces import frame_pieces
+from speechbrain_e2v.lobes.chunking import frame_pieces
 
 # Three times the width: 9 and 288 MiB of it (base).
 FRAMES_ON_CPU = 1024

@@ -96,9 +96,7 @@ def attend_in_blocks(q, k, v, bias, reach, scale, dropout_p=0.0):
         for start in range(tokens, length, QUERY_BLOCK):
             queries = slice(start, min(start + QUERY_BLOCK, length))
             # Positions grow by at least 1 a frame: nothing seen is left out.
-            frames = slice(
-                max(0, start - far), min(queries.stop + far, length)
-            )
+            frames = slice(max(0, start - far), min(queries.stop + far, length))
             mask = bias.between(some, queries, frames).to(q.dtype)
             x[:, some, queries] = F.scaled_dot_product_attention(
                 q[:, some, queries],
@@ -128,10 +126,7 @@ def _alike(reach, rows, length):
             some = reach[first : last + 1]
             keys = min(QUERY_BLOCK + 2 * max(some), length)
             elements = len(some) * rows * QUERY_BLOCK * keys
-            if (
-                max(some) <= 2 * min(some)
-                and elements <= BLOCK_BIAS_ELEMENTS
-            ):
+            if max(some) <= 2 * min(some) and elements <= BLOCK_BIAS_ELEMENTS:
                 continue
         yield slice(first, last)
         first = last

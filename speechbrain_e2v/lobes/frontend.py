@@ -11,13 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from speechbrain_e2v.lobes.chunking import by_pieces, frame_pieces
 from speechbrain_e2v.lobes.lengths import (
     CONV_KERNELS,
     CONV_STRIDES,
     frames_of,
     receptive_field,
 )
-from speechbrain_e2v.lobes.pieces import by_pieces, frame_pieces
 
 # The first layer makes 64 times as many frames: 16 and 2,048 MiB of them.
 FRAMES_ON_CPU = 128

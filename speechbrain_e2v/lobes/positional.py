@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import nn
 
-from speechbrain_e2v.lobes.pieces import by_pieces, frame_pieces
+from speechbrain_e2v.lobes.chunking import by_pieces, frame_pieces
 
 FRAMES_ON_CPU = 1024
 FRAMES_ON_GPU = 2**15

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from speechbrain_e2v.lobes.attention import SelfAttention
-from speechbrain_e2v.lobes.pieces import by_pieces, frame_pieces
+from speechbrain_e2v.lobes.chunking import by_pieces, frame_pieces
 
 # The hidden layer is the widest of a block: 12 and 384 MiB of it (base).
 FRAMES_ON_CPU = 1024

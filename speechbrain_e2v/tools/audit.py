@@ -12,14 +12,14 @@ example:
 
 from pathlib import Path
 
-from speechbrain_e2v.dataio.audit import (
+from speechbrain_e2v.corpora.audit import (
     KINDS,
     audio_hashes,
     balance,
     repeated_audio,
     shared_things,
 )
-from speechbrain_e2v.dataio.audit_inputs import (
+from speechbrain_e2v.corpora.audit_inputs import (
     from_manifests,
     from_run,
     runs_below,

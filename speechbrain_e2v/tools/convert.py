@@ -6,7 +6,7 @@ examples:
   e2v convert results/pretrain/encoder my_model.pt --to fairseq
 """
 
-from speechbrain_e2v.checkpoints.convert import LAYOUTS, convert
+from speechbrain_e2v.published.convert import LAYOUTS, convert
 
 
 def add_arguments(parser):

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from speechbrain_e2v.dataio.atomic import replace_text
+from speechbrain_e2v.atomic import replace_text
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SPEAKERS = 6
@@ -40,7 +40,7 @@ def run(arguments):
     corpus, manifest = output / "corpus", output / "speech.json"
     python = sys.executable
     commands = [
-        [python, "-m", "speechbrain_e2v.synthetic", "--output", corpus]
+        [python, "-m", "speechbrain_e2v.corpora.synthetic", "--output", corpus]
         + ["--speakers", arguments.speakers],
         [python, "-m", "speechbrain_e2v.cli", "manifest", corpus]
         + ["-o", manifest, "--name", "Synthetic"],

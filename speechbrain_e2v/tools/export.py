@@ -11,13 +11,13 @@ examples:
 
 from pathlib import Path
 
+from speechbrain_e2v.downstream.trained_classifier import trained_classifier
 from speechbrain_e2v.inference.classifier_folder import (
     DESCRIPTION,
     check_destination,
     read_classifier,
     write_classifier,
 )
-from speechbrain_e2v.inference.export_classifier import trained_classifier
 from speechbrain_e2v.inference.onnx import export_onnx
 
 
@@ -76,9 +76,7 @@ def run(arguments):
         difference = export_onnx(trained, arguments.destination)
         print(f"onnxruntime  differs from PyTorch by {difference:.1e}")
     else:
-        write_classifier(
-            arguments.destination, trained, arguments.overwrite
-        )
+        write_classifier(arguments.destination, trained, arguments.overwrite)
     print(arguments.destination)
     return 0
 

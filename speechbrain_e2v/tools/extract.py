@@ -19,8 +19,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from speechbrain_e2v.checkpoints.encoder_folder import weights_digest
-from speechbrain_e2v.dataio.audio import AudioError
+from speechbrain_e2v.corpora.audio import AudioError
 from speechbrain_e2v.inference.audio_list import list_clips
 from speechbrain_e2v.inference.clips import TooShort, measure
 from speechbrain_e2v.inference.extractor import GRANULARITIES, Emotion2vec
@@ -31,6 +30,7 @@ from speechbrain_e2v.inference.settings import demand_same_settings
 from speechbrain_e2v.inference.shard import Shard
 from speechbrain_e2v.inference.store_writer import StoreWriter
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
+from speechbrain_e2v.published.encoder_folder import weights_digest
 
 FORMATS = ("npy", "npz", "store")
 

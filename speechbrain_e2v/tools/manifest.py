@@ -7,9 +7,9 @@ example:
 from dataclasses import replace
 from pathlib import Path
 
-from speechbrain_e2v.dataio.folders import scan_folder
-from speechbrain_e2v.dataio.manifest import write_manifest
-from speechbrain_e2v.dataio.probing import probe_utterances
+from speechbrain_e2v.corpora.folders import scan_folder
+from speechbrain_e2v.corpora.headers import probe_utterances
+from speechbrain_e2v.corpora.manifest import write_manifest
 
 
 def add_arguments(parser):
@@ -41,9 +41,7 @@ def run(arguments):
     int
         0, or 1 when files were left out as unreadable.
     """
-    listed = scan_folder(
-        arguments.folder, arguments.pattern, arguments.exclude
-    )
+    listed = scan_folder(arguments.folder, arguments.pattern, arguments.exclude)
     kept, bad = [], []
     for outcome in probe_utterances(listed, arguments.folder):
         if isinstance(outcome, Exception):

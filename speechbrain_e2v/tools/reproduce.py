@@ -13,16 +13,16 @@ import shutil
 import time
 from pathlib import Path
 
-from speechbrain_e2v.reporting.find_corpora import (
+from speechbrain_e2v.report.find_corpora import (
     find_corpora,
     load_corpus,
     speakers_of,
 )
-from speechbrain_e2v.reporting.jobs import Job
-from speechbrain_e2v.reporting.paper import paper_rows
-from speechbrain_e2v.reporting.recipe_plans import recipe_plans
-from speechbrain_e2v.reporting.rows import in_order, read_rows
-from speechbrain_e2v.reporting.tables import Missing, main_metric, overview
+from speechbrain_e2v.report.jobs import Job
+from speechbrain_e2v.report.paper import paper_rows
+from speechbrain_e2v.report.recipe_plans import recipe_plans
+from speechbrain_e2v.report.rows import in_order, read_rows
+from speechbrain_e2v.report.tables import Missing, main_metric, overview
 from speechbrain_e2v.tools.table import SUFFIXES, write_table
 
 CHECKOUT = Path(__file__).resolve().parents[2]

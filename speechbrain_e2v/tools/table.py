@@ -6,20 +6,20 @@ example:
 
 from pathlib import Path
 
-from speechbrain_e2v.dataio.atomic import replace_text
+from speechbrain_e2v.atomic import replace_text
 from speechbrain_e2v.metrics import SCORES
-from speechbrain_e2v.reporting.matrix import matrix_page
-from speechbrain_e2v.reporting.page import results_page
-from speechbrain_e2v.reporting.rating_rows import (
+from speechbrain_e2v.report.page import results_page
+from speechbrain_e2v.report.rating_rows import (
     of_regressions,
     read_rating_rows,
 )
-from speechbrain_e2v.reporting.rating_tables import (
+from speechbrain_e2v.report.rating_tables import (
     rating_details,
     rating_overview,
 )
-from speechbrain_e2v.reporting.rows import find_results, read_rows
-from speechbrain_e2v.reporting.tables import details, number_marks, overview
+from speechbrain_e2v.report.recipe_index import matrix_page
+from speechbrain_e2v.report.rows import find_results, read_rows
+from speechbrain_e2v.report.tables import details, number_marks, overview
 
 SUFFIXES = (".md", ".csv", ".tex")
 

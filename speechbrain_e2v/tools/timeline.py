@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from speechbrain_e2v.dataio.audio import probe
+from speechbrain_e2v.corpora.audio import probe
 from speechbrain_e2v.inference.timeline import emotion_timeline
 from speechbrain_e2v.inference.timeline_files import KINDS, write_timeline
 from speechbrain_e2v.tools.classify import add_model_arguments, load_model

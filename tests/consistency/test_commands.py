@@ -138,7 +138,7 @@ def test_ci_runs_what_the_readme_says():
         ("python setup.py", None),
         ("python no_such.py", "no_such.py"),
         ("OMP_NUM_THREADS=1 python setup.py x.yaml", "x.yaml"),
-        ("python -m speechbrain_e2v.synthetic", None),
+        ("python -m speechbrain_e2v.corpora.synthetic", None),
         ("python -m speechbrain_e2v.no_such", "no_such"),
         ("e2v no_such", "no_such"),
         ("python ../shared/data/unpack.py DIR", None),

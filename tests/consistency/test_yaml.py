@@ -71,9 +71,7 @@ def test_included_arguments_exist():
     """HyperPyYAML lets an unknown argument of an include pass: we do not."""
     for path in YAMLS:
         text = path.read_text(encoding="utf-8")
-        for match in re.finditer(
-            r"!include:(\S+)\n((?:[ \t]+\S.*\n)*)", text
-        ):
+        for match in re.finditer(r"!include:(\S+)\n((?:[ \t]+\S.*\n)*)", text):
             fragment = (path.parent / match[1]).read_text(encoding="utf-8")
             known = set(re.findall(r"^(\w+):", fragment, flags=re.MULTILINE))
             given = set(

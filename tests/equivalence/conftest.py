@@ -7,7 +7,7 @@ from equivalence.reference_model import (
     load_teacher,
 )
 
-from speechbrain_e2v.lobes.teacher import EMATeacher
+from speechbrain_e2v.pretraining.teacher import EMATeacher
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ import sys
 
 import torch
 
-from speechbrain_e2v.brains.distillation import DistillationBrain
-from speechbrain_e2v.pretrain import pretrain
+from speechbrain_e2v.pretraining.brain import DistillationBrain
+from speechbrain_e2v.pretraining.run import pretrain
 
 
 def die():

@@ -5,14 +5,14 @@ import hashlib
 import numpy as np
 import torch
 
-from speechbrain_e2v.checkpoints.emotion2vec_names import (
+from speechbrain_e2v.lobes.decoder import ConvDecoder
+from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
+from speechbrain_e2v.pretraining.student import Student
+from speechbrain_e2v.pretraining.teacher import EMATeacher
+from speechbrain_e2v.published.emotion2vec_names import (
     published_name,
     published_shape,
 )
-from speechbrain_e2v.lobes.decoder import ConvDecoder
-from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
-from speechbrain_e2v.lobes.student import Student
-from speechbrain_e2v.lobes.teacher import EMATeacher
 
 
 def build_student(cfg):

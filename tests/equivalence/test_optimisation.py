@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from speechbrain_e2v.checkpoints.emotion2vec_names import published_name
-from speechbrain_e2v.schedules import cosine_with_warmup, ema_decay
+from speechbrain_e2v.pretraining.schedules import cosine_with_warmup, ema_decay
+from speechbrain_e2v.published.emotion2vec_names import published_name
 
 
 def test_ema_decay(golden):

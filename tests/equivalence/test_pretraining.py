@@ -5,13 +5,13 @@ import pytest
 import torch
 from equivalence.reference_model import filled_pair, named_parameters
 
-from speechbrain_e2v.losses import (
+from speechbrain_e2v.pretraining.losses import (
     frame_loss,
     masked_targets,
     utterance_loss,
     utterance_prediction,
 )
-from speechbrain_e2v.masking import mask_layout
+from speechbrain_e2v.pretraining.masking import mask_layout
 
 KINDS = {"token": "single", "chunk": "chunk", "global": "global"}
 
@@ -196,7 +196,7 @@ def test_padded_equals_naive_loop(golden, tiny_pair):
 @pytest.mark.parametrize("kind", ["raw", "layer_norm", "standard"])
 @torch.no_grad()
 def test_other_utterance_targets_differ_between_utterances(tiny_pair, kind):
-    from speechbrain_e2v.lobes.targets import UtteranceTarget
+    from speechbrain_e2v.pretraining.targets import UtteranceTarget
 
     student, teacher = tiny_pair
     torch.manual_seed(0)

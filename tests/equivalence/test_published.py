@@ -10,16 +10,16 @@ import torch
 from equivalence.published_names_d2v1 import huggingface_state
 from safetensors.torch import save_file
 
-from speechbrain_e2v.checkpoints.data2vec1_layout import read_data2vec1
-from speechbrain_e2v.checkpoints.data2vec1_names import (
+from speechbrain_e2v.lobes.frontend import normalise_waveform
+from speechbrain_e2v.published.data2vec1_layout import read_data2vec1
+from speechbrain_e2v.published.data2vec1_names import (
     expected_shapes,
     model_sizes,
     published_names,
 )
-from speechbrain_e2v.checkpoints.emotion2vec_layout import read_emotion2vec
-from speechbrain_e2v.checkpoints.pretrained import read_pretrained
-from speechbrain_e2v.checkpoints.published import read_published
-from speechbrain_e2v.lobes.frontend import normalise_waveform
+from speechbrain_e2v.published.emotion2vec_layout import read_emotion2vec
+from speechbrain_e2v.published.load import read_pretrained
+from speechbrain_e2v.published.read import read_published
 
 
 def nested(state):

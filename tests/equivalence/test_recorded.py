@@ -20,13 +20,13 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
 from equivalence.reference_model import filled_pair  # noqa: E402
 
 from speechbrain_e2v.lobes.frontend import normalise_waveform  # noqa: E402
-from speechbrain_e2v.losses import (  # noqa: E402
+from speechbrain_e2v.pretraining.losses import (  # noqa: E402
     frame_loss,
     masked_targets,
     utterance_loss,
     utterance_prediction,
 )
-from speechbrain_e2v.masking import block_masks, mask_layout  # noqa: E402
+from speechbrain_e2v.pretraining.masking import block_masks, mask_layout  # noqa: E402
 
 RECORD = HERE / "recorded.json"
 CFG = {

@@ -131,9 +131,7 @@ def test_killed_thrice_ends_bit_exact(manifest, uninterrupted, tmp_path):
         for key in ("loss", "grad_norm", "lr", "tau", "rank_target"):
             assert one[key] == other[key]
     again = (tmp_path / "encoder/encoder.safetensors").read_bytes()
-    assert again == (
-        uninterrupted / "encoder/encoder.safetensors"
-    ).read_bytes()
+    assert again == (uninterrupted / "encoder/encoder.safetensors").read_bytes()
 
 
 def test_a_finished_run_does_nothing_more(manifest, uninterrupted):

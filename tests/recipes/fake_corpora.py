@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy
 import soundfile
 
-from speechbrain_e2v.dataio.manifest import read_manifest
-from speechbrain_e2v.dataio.prepare import prepare
+from speechbrain_e2v.corpora.manifest import read_manifest
+from speechbrain_e2v.corpora.prepare import prepare
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 ODD_TEXT = (

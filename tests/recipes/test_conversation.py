@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from speechbrain_e2v import classification
-from speechbrain_e2v.brains.side_by_side import usable_processes
-from speechbrain_e2v.checkpoints.encoder_folder import save_encoder
 from speechbrain_e2v.cli import main
-from speechbrain_e2v.dataio.manifest import read_manifest
-from speechbrain_e2v.dataio.prepare import prepare
-from speechbrain_e2v.inference.probe_run import read_run
+from speechbrain_e2v.corpora.manifest import read_manifest
+from speechbrain_e2v.corpora.prepare import prepare
+from speechbrain_e2v.downstream.classification import task as classification
+from speechbrain_e2v.downstream.export import read_run
+from speechbrain_e2v.downstream.process_pool import usable_processes
+from speechbrain_e2v.downstream.run import downstream
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
-from speechbrain_e2v.recipe import downstream
-from speechbrain_e2v.reporting.rows import read_rows
+from speechbrain_e2v.published.encoder_folder import save_encoder
+from speechbrain_e2v.report.rows import read_rows
 from tests.recipes.fake_corpora import (
     MELD_HEADER,
     RECIPES,

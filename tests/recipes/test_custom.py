@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from speechbrain_e2v.dataio.manifest import ManifestError
+from speechbrain_e2v.corpora.manifest import ManifestError
 from tests.recipes.fake_corpora import (
     make_text,
     make_wav,

@@ -11,12 +11,12 @@ import pytest
 import soundfile
 import torch
 
-from speechbrain_e2v.brains.probe import ProbeTrainer
-from speechbrain_e2v.checkpoints.encoder_folder import save_encoder
-from speechbrain_e2v.dataio.manifest import read_manifest
-from speechbrain_e2v.dataio.prepare import prepare
+from speechbrain_e2v.corpora.manifest import read_manifest
+from speechbrain_e2v.corpora.prepare import prepare
+from speechbrain_e2v.downstream.classification.probe import ProbeTrainer
+from speechbrain_e2v.downstream.run import downstream
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
-from speechbrain_e2v.recipe import downstream
+from speechbrain_e2v.published.encoder_folder import save_encoder
 from tests.recipes.fake_corpora import RECIPES, recipe
 
 HPARAMS = RECIPES / "EmoDB" / "hparams"

@@ -6,10 +6,10 @@ import sys
 import pytest
 import torch
 
-from speechbrain_e2v import classification
-from speechbrain_e2v.checkpoints.encoder_folder import save_encoder
+from speechbrain_e2v.downstream.classification import task as classification
+from speechbrain_e2v.downstream.run import downstream
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
-from speechbrain_e2v.recipe import downstream
+from speechbrain_e2v.published.encoder_folder import save_encoder
 from tests.recipes.fake_corpora import (
     RECIPES,
     iemocap,

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from speechbrain_e2v.dataio.protocols import make_folds
-from speechbrain_e2v.dataio.utterance import Utterance
+from speechbrain_e2v.corpora.protocols import make_folds
+from speechbrain_e2v.corpora.utterance import Utterance
 from tests.recipes.fake_corpora import (
     ODD_TEXT,
     iemocap,

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from speechbrain_e2v.dataio.manifest import ManifestError
+from speechbrain_e2v.corpora.manifest import ManifestError
 from tests.recipes.fake_corpora import (
     ODD_TEXT,
     make_text,

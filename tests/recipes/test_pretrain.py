@@ -9,15 +9,15 @@ import pytest
 import soundfile
 import torch
 
-from speechbrain_e2v.brains.health import CollapseError
-from speechbrain_e2v.checkpoints.encoder_folder import (
+from speechbrain_e2v.cli import main as e2v
+from speechbrain_e2v.pretraining.data import PretrainingDataset
+from speechbrain_e2v.pretraining.health import CollapseError
+from speechbrain_e2v.pretraining.run import pretrain
+from speechbrain_e2v.published.encoder_folder import (
     load_encoder,
     read_card,
     weights_digest,
 )
-from speechbrain_e2v.cli import main as e2v
-from speechbrain_e2v.dataio.pretraining import PretrainingDataset
-from speechbrain_e2v.pretrain import pretrain
 
 YAML = Path(__file__).resolve().parents[2] / "hparams/pretrain_tiny.yaml"
 SMALL = {

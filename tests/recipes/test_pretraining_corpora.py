@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from speechbrain_e2v.dataio.manifest import read_manifest
+from speechbrain_e2v.corpora.manifest import read_manifest
 from tests.recipes.fake_corpora import (
     RECIPES,
     iemocap,

@@ -9,15 +9,15 @@ import pytest
 import soundfile
 import torch
 
-from speechbrain_e2v.brains.outcome import load_head
-from speechbrain_e2v.brains.regression import RegressionTrainer
-from speechbrain_e2v.checkpoints.encoder_folder import save_encoder
 from speechbrain_e2v.cli import main
-from speechbrain_e2v.dataio.feature_cache import cached_features
-from speechbrain_e2v.inference.probe_run import read_run
+from speechbrain_e2v.downstream.export import read_run
+from speechbrain_e2v.downstream.feature_cache import cached_features
+from speechbrain_e2v.downstream.fold_result import load_head
+from speechbrain_e2v.downstream.regression.probe import RegressionTrainer
+from speechbrain_e2v.downstream.regression.results import rating_scores
+from speechbrain_e2v.downstream.run import downstream
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
-from speechbrain_e2v.recipe import downstream
-from speechbrain_e2v.regression_results import rating_scores
+from speechbrain_e2v.published.encoder_folder import save_encoder
 from tests.recipes.fake_corpora import (
     RECIPES,
     iemocap,
@@ -185,7 +185,8 @@ def test_errors_name_what_is_wrong(encoder, tmp_path):
         "IEMOCAP", folder
     )
     text = yaml.read_text().replace(
-        "!new:speechbrain_e2v.regression.Regression", "regression"
+        "!new:speechbrain_e2v.downstream.regression.task.Regression",
+        "regression",
     )
     text = text.replace("../../../hparams", str(PROBES.parent))
     make_text(tmp_path / "x.yaml", text)

@@ -5,12 +5,12 @@ import sys
 import pytest
 import torch
 
-from speechbrain_e2v import recipe as recipe_module
-from speechbrain_e2v.checkpoints.encoder_folder import save_encoder
 from speechbrain_e2v.cli import main
+from speechbrain_e2v.downstream import run as recipe_module
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
-from speechbrain_e2v.reporting.find_corpora import find_corpora, load_corpus
-from speechbrain_e2v.reporting.jobs import Job
+from speechbrain_e2v.published.encoder_folder import save_encoder
+from speechbrain_e2v.report.find_corpora import find_corpora, load_corpus
+from speechbrain_e2v.report.jobs import Job
 from tests.recipes.fake_corpora import (
     RECIPES,
     make_text,

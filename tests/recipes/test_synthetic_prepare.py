@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from speechbrain_e2v.dataio.manifest import read_manifest
+from speechbrain_e2v.corpora.manifest import read_manifest
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a_folder_without_labels_is_named(prepare, tmp_path):
     done, manifest = prepare(tmp_path)
     assert done.returncode == 1
     assert f"no {tmp_path / 'labels.csv'}" in done.stderr
-    assert "python -m speechbrain_e2v.synthetic" in done.stderr
+    assert "python -m speechbrain_e2v.corpora.synthetic" in done.stderr
     assert not manifest.exists()
 
 

@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 
-from speechbrain_e2v.brains import conversation
+from speechbrain_e2v.downstream.conversation import trainer as conversation
 
 
 @pytest.mark.parametrize("name", ["goals", "memory", "timing", "weights"])

@@ -6,7 +6,7 @@ import soundfile
 import torch
 from unit.inference.tiny import noise
 
-from speechbrain_e2v.dataio.audio import AudioError, read_audio
+from speechbrain_e2v.corpora.audio import AudioError, read_audio
 from speechbrain_e2v.inference.audio_blocks import audio_blocks
 
 

@@ -6,7 +6,7 @@ import soundfile
 import torch
 from unit.inference.tiny import noise, tiny_trained
 
-from speechbrain_e2v.dataio.audio import AudioError
+from speechbrain_e2v.corpora.audio import AudioError
 from speechbrain_e2v.inference import EmotionClassifier
 from speechbrain_e2v.inference.classifier_folder import write_classifier
 
@@ -37,9 +37,7 @@ def test_batches_change_nothing_and_order_is_kept(classifier, files):
         assert list(found.scores.values()) == pytest.approx(
             list(alone.scores.values()), abs=1e-5
         )
-        np.testing.assert_allclose(
-            found.embedding, alone.embedding, atol=1e-5
-        )
+        np.testing.assert_allclose(found.embedding, alone.embedding, atol=1e-5)
         info = soundfile.info(path)
         assert found.seconds == pytest.approx(info.duration, abs=1e-4)
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from speechbrain.inference.classifiers import EncoderClassifier
 from unit.inference.tiny import noise, tiny_trained
 
-from speechbrain_e2v.dataio.audio import read_audio
+from speechbrain_e2v.corpora.audio import read_audio
 from speechbrain_e2v.inference.classifier_folder import (
     read_classifier,
     write_classifier,
@@ -61,9 +61,7 @@ def test_another_process_elsewhere_without_network(tmp_path, folder, trained):
     found, label = json.loads(done.stdout.splitlines()[-1])
     wav = read_audio(file)
     expected, _ = trained.log_posteriors(wav[None], torch.tensor([len(wav)]))
-    torch.testing.assert_close(
-        torch.tensor(found), expected, atol=1e-5, rtol=0
-    )
+    torch.testing.assert_close(torch.tensor(found), expected, atol=1e-5, rtol=0)
     assert label == [trained.labels[int(expected.argmax())].text]
     left = sorted(path.name for path in (tmp_path / "far").iterdir())
     assert left == ["away"]  # no links or copies in the working folder

@@ -8,12 +8,12 @@ import pytest
 import soundfile
 import torch
 
-from speechbrain_e2v.checkpoints.encoder_folder import save_encoder
-from speechbrain_e2v.dataio.audio import AudioError, read_audio
+from speechbrain_e2v.corpora.audio import AudioError, read_audio
 from speechbrain_e2v.inference import Emotion2vec
 from speechbrain_e2v.inference.clips import TooShort
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.lobes.frontend import normalise_waveform
+from speechbrain_e2v.published.encoder_folder import save_encoder
 
 
 def tiny(**changes):

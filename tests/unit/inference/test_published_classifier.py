@@ -3,19 +3,19 @@
 import pytest
 import torch
 from speechbrain.inference.classifiers import EncoderClassifier
-from unit.checkpoints.published_tiny import (
+from unit.published.published_tiny import (
     tiny_pair,
     write_fairseq,
     write_funasr,
 )
 
-from speechbrain_e2v.checkpoints.published_head import NINE_TOKENS
-from speechbrain_e2v.inference.classifier import EmotionClassifier
-from speechbrain_e2v.inference.classifier_folder import write_classifier
-from speechbrain_e2v.inference.export_classifier import (
+from speechbrain_e2v.downstream.trained_classifier import (
     classifier_from_published,
     trained_classifier,
 )
+from speechbrain_e2v.inference.classifier import EmotionClassifier
+from speechbrain_e2v.inference.classifier_folder import write_classifier
+from speechbrain_e2v.published.head import NINE_TOKENS
 
 
 def nine_class_folder(folder, state, sizes, tokens=NINE_TOKENS):
@@ -65,9 +65,7 @@ def test_scores_are_the_reference_s(plus, reference, tmp_path):
         source=str(folder), run_opts={"device": "cpu"}
     )
     posteriors, _, _, labels = stock.classify_batch(wav)
-    torch.testing.assert_close(
-        posteriors[0].exp(), expected, atol=1e-5, rtol=0
-    )
+    torch.testing.assert_close(posteriors[0].exp(), expected, atol=1e-5, rtol=0)
     assert labels == [found.label]
 
 

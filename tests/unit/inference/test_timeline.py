@@ -10,7 +10,7 @@ import soundfile
 import torch
 from unit.inference.tiny import noise, tiny_trained
 
-from speechbrain_e2v.dataio.audio import read_audio
+from speechbrain_e2v.corpora.audio import read_audio
 from speechbrain_e2v.inference.classifier import EmotionClassifier
 from speechbrain_e2v.inference.segments import Segment, segments_of
 from speechbrain_e2v.inference.timeline import emotion_timeline
@@ -78,9 +78,7 @@ def test_silence_is_marked_and_not_computed(classifier, spoken):
     silent = np.isnan(found.posteriors).all(axis=1)
     # Resampling rings a little over the edges, at most into one cell.
     assert silent[5:8].all() and not silent[[0, 1, 2, 3, 9, 10, 14]].any()
-    everything = emotion_timeline(
-        classifier, spoken, 1.0, 0.5, silence_db=None
-    )
+    everything = emotion_timeline(classifier, spoken, 1.0, 0.5, silence_db=None)
     assert not np.isnan(everything.posteriors).any()
     assert found.windows < everything.windows == 14
     gaps = [s for s in found.segments if s.silent]

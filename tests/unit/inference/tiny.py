@@ -7,11 +7,10 @@ import numpy as np
 import soundfile
 import torch
 
-from speechbrain_e2v.brains.outcome import save_head
-from speechbrain_e2v.checkpoints.encoder_folder import save_encoder
-from speechbrain_e2v.dataio.manifest import Utterance, write_manifest
-from speechbrain_e2v.dataio.protocols import make_folds
-from speechbrain_e2v.dataio.upstreams import FrozenEncoder, trained_encoder
+from speechbrain_e2v.corpora.manifest import Utterance, write_manifest
+from speechbrain_e2v.corpora.protocols import make_folds
+from speechbrain_e2v.downstream.fold_result import save_head
+from speechbrain_e2v.downstream.upstreams import FrozenEncoder, trained_encoder
 from speechbrain_e2v.inference.trained import TrainedClassifier, corpus_labels
 from speechbrain_e2v.lobes.embedding import (
     EmbeddingClassifier,
@@ -20,6 +19,7 @@ from speechbrain_e2v.lobes.embedding import (
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.lobes.heads import FrameMLPHead
 from speechbrain_e2v.metrics import all_scores, weighted_accuracy
+from speechbrain_e2v.published.encoder_folder import save_encoder
 
 CLASSES = ("anger", "happiness", "sadness")
 
@@ -109,9 +109,14 @@ def _corpus(folder):
         soundfile.write(folder / f"u{index:02d}.wav", noise(size, index), 16000)
         utterances.append(
             Utterance(
-                f"u{index:02d}", f"u{index:02d}.wav", emo=CLASSES[index % 3],
-                spk=str(index % 4), duration=size / 16000, num_samples=size,
-                sample_rate=16000, channels=1,
+                f"u{index:02d}",
+                f"u{index:02d}.wav",
+                emo=CLASSES[index % 3],
+                spk=str(index % 4),
+                duration=size / 16000,
+                num_samples=size,
+                sample_rate=16000,
+                channels=1,
             )  # fmt: skip
         )
     return utterances

@@ -10,17 +10,17 @@ import pytest
 import soundfile
 import torch
 
-from speechbrain_e2v.checkpoints.encoder_folder import (
+from speechbrain_e2v.cli import main
+from speechbrain_e2v.corpora.manifest import Utterance, write_manifest
+from speechbrain_e2v.inference import Emotion2vec
+from speechbrain_e2v.inference.audio_list import list_clips
+from speechbrain_e2v.inference.feature_store import FeatureStore
+from speechbrain_e2v.inference.store_writer import StoreWriter
+from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
+from speechbrain_e2v.published.encoder_folder import (
     save_encoder,
     weights_digest,
 )
-from speechbrain_e2v.cli import main
-from speechbrain_e2v.dataio.features import FeatureStore
-from speechbrain_e2v.dataio.manifest import Utterance, write_manifest
-from speechbrain_e2v.inference import Emotion2vec
-from speechbrain_e2v.inference.audio_list import list_clips
-from speechbrain_e2v.inference.store_writer import StoreWriter
-from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 
 SECONDS = {
     "a/x.wav": 0.5,

@@ -1,7 +1,7 @@
 """`e2v table` from results to files."""
 
 from speechbrain_e2v.cli import main
-from tests.unit.reporting.made_up_runs import write_run
+from tests.unit.report.made_up_runs import write_run
 
 
 def test_files_of_every_kind(tmp_path, capsys):

@@ -1,1 +1,0 @@
-"""Training loops: SpeechBrain Brains, checkpoints and training health."""

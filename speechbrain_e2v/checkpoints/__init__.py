@@ -1,1 +1,0 @@
-"""Reading and writing weights: our encoder folders, published files."""

@@ -1,0 +1,1 @@
+"""Corpora as manifests: utterances, audio, labels, protocols, audits."""

@@ -1,0 +1,140 @@
+"""From a downloaded zip file to a corpus folder, whole or not at all."""
+
+import json
+import os
+import shutil
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from tqdm import tqdm
+
+from speechbrain_e2v.atomic import replace_text
+from speechbrain_e2v.corpora.download import fetch, require_room
+
+MARKER = ".downloaded.json"
+
+
+def download_corpus(corpus, folder, progress=True, **options):
+    """Fetch and unpack a corpus; what is already there is left alone.
+
+    Arguments
+    ---------
+    corpus : Corpus
+        With ``downloads``.
+    folder : str or Path
+        The data folder; it is created.
+    progress : bool
+        Show progress bars.
+    **options
+        Passed to :func:`speechbrain_e2v.corpora.download.fetch`.
+
+    Returns
+    -------
+    list of str
+        Archives that were fetched now.
+
+    Raises
+    ------
+    ValueError
+        When the origin allows no unattended download, or as
+        :func:`~speechbrain_e2v.corpora.download.fetch` and :func:`unpack`.
+    """
+    if not corpus.downloads:
+        raise ValueError(
+            f"{corpus.name} cannot be downloaded unattended; its README.md "
+            "says where to ask for it"
+        )
+    folder = Path(folder)
+    marker = folder / MARKER
+    done = json.loads(marker.read_text("utf-8")) if marker.is_file() else {}
+    fetched = []
+    for download in corpus.downloads:
+        if done.get(download.name) == download.url:
+            continue
+        archive = fetch(download, folder, progress=progress, **options)
+        unpack(archive, folder, progress)
+        done[download.name] = download.url
+        replace_text(marker, json.dumps(done, indent=1) + "\n")
+        archive.unlink()
+        fetched.append(download.name)
+    return fetched
+
+
+def unpack(archive, folder, progress=True):
+    """Unpack a zip file into a folder.
+
+    Arguments
+    ---------
+    archive : str or Path
+        The zip file.
+    folder : str or Path
+        Where its entries go, once every one of them is unpacked and its
+        checksum is right.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    list of str
+        The new entries of the folder, sorted.
+
+    Raises
+    ------
+    ValueError
+        For a damaged archive, one whose names lead outside the folder, a
+        full disk, or when an entry is already there.
+
+    Example
+    -------
+    >>> tmp = getfixture("tmp_path")
+    >>> with zipfile.ZipFile(tmp / "a.zip", "w") as file:
+    ...     file.writestr("wav/a.wav", b"x")
+    >>> unpack(tmp / "a.zip", tmp / "corpus", progress=False)
+    ['wav']
+    """
+    archive, folder = Path(archive), Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{archive.name}.{os.getpid()}.tmp"
+    try:
+        with zipfile.ZipFile(archive) as file:
+            members = file.infolist()
+            _check_names(archive, members)
+            size = sum(member.file_size for member in members)
+            require_room(folder, size, f"the content of {archive.name}")
+            temporary.mkdir()
+            for member in tqdm(
+                members, desc=archive.name, unit="file", disable=not progress
+            ):
+                file.extract(member, temporary)
+    except zipfile.BadZipFile as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise ValueError(
+            f"{archive} is damaged ({error}); delete it and download it again"
+        ) from error
+    try:
+        return _move(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _check_names(archive, members):
+    for member in members:
+        path = PurePosixPath(member.filename.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+            raise ValueError(
+                f"{archive}: {member.filename!r} leads out of the folder; "
+                "do not unpack this file"
+            )
+
+
+def _move(source, folder):
+    names = sorted(path.name for path in source.iterdir())
+    there = [name for name in names if (folder / name).exists()]
+    if there:
+        raise ValueError(
+            f"{folder}: {', '.join(there[:5])} is already there; move it "
+            "away, or leave out --download"
+        )
+    for name in names:
+        os.replace(source / name, folder / name)
+    return names

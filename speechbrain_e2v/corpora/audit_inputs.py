@@ -1,0 +1,197 @@
+"""What can be audited: runs of recipes, and manifests."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from speechbrain_e2v.corpora.labels import LabelSet
+from speechbrain_e2v.corpora.manifest import read_manifest
+from speechbrain_e2v.corpora.protocols import Fold, make_folds
+
+_PARTS = {"train": "train", "valid": "valid", "dev": "valid", "test": "test"}
+
+
+@dataclass(frozen=True)
+class Audited:
+    """Folds, and the utterances they are made of.
+
+    Arguments
+    ---------
+    name : str
+        For the report.
+    utterances : list of Utterance
+        With absolute paths.
+    folds : list of Fold
+        Ids of the parts.
+    protocol : str or None
+        What declares.
+    marks : tuple of str
+        What ``results.json`` says.
+    is_run : bool
+        Whether there is a ``results.json``.
+    unknown_labels : tuple
+        (word, message) pairs.
+
+    Example
+    -------
+    >>> Audited("x", [], [], None).is_run
+    False
+    """
+
+    name: str
+    utterances: list
+    folds: list
+    protocol: str | None
+    marks: tuple = ()
+    is_run: bool = False
+    unknown_labels: tuple = ()
+
+    @property
+    def utterances_key(self):
+        """What says that two runs read the same audio."""
+        return tuple((u.wav, u.start, u.stop, u.emo) for u in self.utterances)
+
+
+def runs_below(folder):
+    """Folders with ``results.json``, sorted.
+
+    Raises
+    ------
+    ValueError
+        When there is none.
+    """
+    found = sorted(path.parent for path in Path(folder).rglob("results.json"))
+    if not found:
+        raise ValueError(
+            f"{folder}: there is no results.json; give the output folder of a "
+            "recipe's train.py, or manifests"
+        )
+    return found
+
+
+def from_run(folder):
+    """The folds of a recipe's run, made again and compared with the run.
+
+    Arguments
+    ---------
+    folder : Path
+        Has ``results.json``, ``manifest/all.json`` and ``folds``.
+
+    Returns
+    -------
+    Audited
+
+    Raises
+    ------
+    ValueError
+        When the folds are not those of the run.
+    """
+    results = json.loads((folder / "results.json").read_text("utf-8"))
+    protocol = results["protocol"]
+    rows = read_manifest(folder / "manifest" / "all.json")
+    if "classes" in results:  # a regression takes every utterance
+        rows = LabelSet(tuple(results["classes"])).apply(rows)
+    folds = make_folds(
+        protocol["name"], rows, protocol["n_folds"], protocol["split_seed"]
+    )
+    seed = results["seeds"][0]
+    for number, fold in enumerate(folds):
+        path = folder / "folds" / f"{number:02d}" / f"seed{seed}/result.json"
+        tested = json.loads(path.read_text("utf-8"))["test"]
+        if list(fold.test) != tested:
+            raise ValueError(
+                f"{path}: other utterances were tested than {fold.name} of "
+                f"{protocol['name']} has now; run the recipe again"
+            )
+    return Audited(
+        f"{results['corpus']} ({folder})",
+        rows,
+        folds,
+        protocol["name"],
+        tuple(protocol["marks"]),
+        True,
+    )
+
+
+def from_manifests(arguments, protocol=None, n_folds=10, seed=42):
+    """One fold of several manifests, or the folds of one.
+
+    Arguments
+    ---------
+    arguments : sequence of str
+        ``PART=FILE`` or ``FILE``.
+    protocol : str or None
+        Splits a single manifest.
+    n_folds, seed : int
+        Of the protocol.
+
+    Returns
+    -------
+    Audited
+
+    Raises
+    ------
+    ValueError
+        When a file belongs to no part.
+    """
+    named = [_part_of(argument) for argument in arguments]
+    if len(named) == 1 and not named[0][0]:
+        return _one(named[0][1], protocol, n_folds, seed)
+    if protocol is not None:
+        raise ValueError("--protocol splits a single manifest, not several")
+    parts, rows = {part: [] for part in ("train", "valid", "test")}, {}
+    for part, path in named:
+        if not part:
+            raise ValueError(
+                f"{path} is neither training, validation nor test; write "
+                f"train={path}, valid={path} or test={path}"
+            )
+        for utterance in read_manifest(path):
+            # The same id in two corpora is two utterances.
+            name = f"{path.stem}/{utterance.id}" if len(named) > 1 else (
+                utterance.id)  # fmt: skip
+            rows[name] = replace(utterance, id=name)
+            parts[part].append(name)
+    fold = Fold("manifests", *(tuple(names) for names in parts.values()))
+    rows = list(rows.values())
+    title = ", ".join(path.name for _, path in named)
+    return Audited(title, rows, [fold], None, unknown_labels=_labels(rows))
+
+
+def _one(path, protocol, n_folds, seed):
+    rows = read_manifest(path)
+    if protocol is None:
+        splits = {u.split for u in rows}
+        if splits <= {None}:
+            folds = []
+        else:
+            parts = [
+                tuple(u.id for u in rows if u.split == part)
+                for part in ("train", "valid", "test")
+            ]
+            folds = [Fold("official", *parts)]
+    else:
+        labelled = [u for u in rows if u.emo is not None]
+        folds = make_folds(protocol, labelled, n_folds, seed)
+    return Audited(
+        str(path), rows, folds, protocol, unknown_labels=_labels(rows)
+    )
+
+
+def _part_of(argument):
+    part, equals, path = argument.rpartition("=")
+    path = Path(path)
+    if equals and part not in _PARTS:
+        raise ValueError(f"{argument}: {part!r} is none of train, valid, test")
+    if not path.is_file():
+        raise ValueError(f"{path}: there is no such manifest or folder")
+    return _PARTS.get(part or path.stem.lower()), path
+
+
+def _labels(rows):
+    labelled = [u for u in rows if u.emo is not None]
+    missing = len(rows) - len(labelled)
+    if not missing or not labelled:
+        return ()
+    example = next(u.id for u in rows if u.emo is None)
+    return (("WRONG", f"{missing} labels unknown, such as that of {example}"),)

@@ -1,0 +1,212 @@
+"""What a recipe says about its corpus, and how it compares with the files."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from speechbrain_e2v.corpora.download import Download
+from speechbrain_e2v.corpora.utterance import Utterance
+
+COUNTED = ("utts", "speakers", "hours", "per_class", "per_split")
+_HOURS_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus: its classes, its counts, and how to list its utterances.
+
+    Arguments
+    ---------
+    name, lang : str
+        Name and language code.
+    classes : tuple of str
+        In fixed order: the index is the label. Empty without labels.
+    label_map : mapping of str to str or None
+        The corpus's own label to class; ``None`` leaves the utterance out.
+    expected : mapping
+        ``utts``, ``speakers``, ``hours``, ``per_class`` and ``per_split`` as
+        found in the real corpus; what is absent is not compared.
+    paper_table1 : mapping
+        The same keys as printed in Table 1 of the paper; only reported.
+    known_bad : mapping of str to str
+        Utterance id to the reason why it is left out.
+    parse : callable
+        ``parse(data_folder)`` yields utterances with ``emo_raw`` (empty when
+        unlabelled) from names and label files; it never opens audio.
+    label_files : tuple of str
+        Patterns of files whose digests go into the meta file.
+    label_sha256 : mapping of str to str
+        Digests of the label files the counts were taken from, by file name;
+        others are reported, not refused.
+    read_labels : callable or None
+        ``read_labels(data_folder)`` gives the classes in order, for a corpus
+        that is the user's own.
+    downloads : tuple of Download
+        Zip files at an origin that allows unattended download.
+    keep_others : bool
+        Keep utterances whose label is mapped to ``None``, without a class:
+        they are the context of others in a conversation.
+    conversation : Corpus or None
+        The same corpus for the prediction of a next turn's emotion, which
+        needs utterances of every label; ``None`` without dialogues.
+    published_samples : mapping of str to int
+        Samples of that task by class, as published; only reported.
+    read_expected : callable or None
+        ``read_expected(data_folder)`` gives ``expected``, for a corpus whose
+        counts depend on which of its label files is there.
+    scales : mapping of str to tuple of float
+        Lowest and highest rating of each key of ``Utterance.extra`` that a
+        regression may predict.
+    rated : Corpus or None
+        The same corpus for regression: every rated utterance, whatever its
+        class, with ``scales``.
+
+    Example
+    -------
+    >>> corpus = Corpus("Toy", "en", ("ang",), {"A": "ang"}, {"utts": 2})
+    >>> compare(corpus.expected, {"utts": 1, "hours": 1.0})
+    [('utts', 2, 1)]
+    """
+
+    name: str
+    lang: str
+    classes: tuple[str, ...]
+    label_map: Mapping[str, str | None]
+    expected: Mapping = field(default_factory=dict)
+    paper_table1: Mapping = field(default_factory=dict)
+    known_bad: Mapping[str, str] = field(default_factory=dict)
+    parse: Callable[[Path], Iterator[Utterance]] | None = None
+    label_files: tuple[str, ...] = ()
+    label_sha256: Mapping[str, str] = field(default_factory=dict)
+    read_labels: Callable[[Path], tuple[str, ...]] | None = None
+    downloads: tuple[Download, ...] = ()
+    keep_others: bool = False
+    conversation: "Corpus | None" = None
+    published_samples: Mapping[str, int] = field(default_factory=dict)
+    read_expected: Callable[[Path], Mapping] | None = None
+    scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    rated: "Corpus | None" = None
+
+    def __post_init__(self):
+        strange = set(self.label_map.values()) - {None} - set(self.classes)
+        if strange:
+            raise ValueError(
+                f"{self.name}: label_map leads to {sorted(strange)}, which "
+                f"are not in {self.classes}"
+            )
+        for name in ("expected", "paper_table1"):
+            unknown = sorted(set(getattr(self, name)) - set(COUNTED))
+            if unknown:
+                raise ValueError(
+                    f"{self.name}: {name} has {unknown}; known are {COUNTED}"
+                )
+
+    def bound_to(self, data_folder):
+        """The corpus with what the data folder says about it.
+
+        These are the counts to expect, and the classes. A corpus with classes
+        of its own also takes the folder's name: what an encoder has heard is
+        looked up by name.
+
+        Example
+        -------
+        >>> own = Corpus("Own", "", (), {}, read_labels=lambda _: ("a", "b"))
+        >>> own.bound_to("data/calls").name, own.bound_to("calls").classes
+        ('Own: calls', ('a', 'b'))
+        """
+        if self.read_expected is not None:
+            expected = self.read_expected(Path(data_folder))
+            return replace(self, expected=expected, read_expected=None)
+        if self.read_labels is None:
+            return self
+        classes = tuple(self.read_labels(Path(data_folder)))
+        return replace(
+            self,
+            name=f"{self.name}: {Path(data_folder).resolve().name}",
+            classes=classes,
+            label_map={name: name for name in classes},
+            read_labels=None,
+        )
+
+    def class_of(self, utterance):
+        """The class of an utterance's raw label, ``None`` to leave it out.
+
+        Raises
+        ------
+        ValueError
+            When the label is unknown, or the parser says another class.
+        """
+        if utterance.emo_raw not in self.label_map:
+            raise ValueError(
+                f"{self.name}: {utterance.id} ({utterance.wav}) has the label "
+                f"{utterance.emo_raw!r}; known are {sorted(self.label_map)}"
+            )
+        name = self.label_map[utterance.emo_raw]
+        if utterance.emo is not None and utterance.emo != name:
+            raise ValueError(
+                f"{self.name}: {utterance.id} ({utterance.wav}) is "
+                f"{utterance.emo!r} by its name and {name!r} by its label "
+                f"{utterance.emo_raw!r}; correct one of them"
+            )
+        return name
+
+
+def count(utterances):
+    """Counts of utterances, with the keys of ``Corpus.expected``.
+
+    Example
+    -------
+    >>> count([Utterance("a", "a.wav", emo="sad", duration=36.0)])["hours"]
+    0.01
+    """
+    splits = Counter(u.split for u in utterances if u.split is not None)
+    classes = Counter(u.emo for u in utterances if u.emo is not None)
+    return {
+        "utts": len(utterances),
+        "speakers": len({u.spk for u in utterances if u.spk}),
+        "hours": round(sum(u.duration for u in utterances) / 3600, 6),
+        "per_class": dict(sorted(classes.items())),
+        "per_split": dict(sorted(splits.items())),
+    }
+
+
+def compare(expected, found):
+    """Rows (what, expected, found) that differ.
+
+    Hours agree within one percent or half of the last printed digit of a
+    two-digit figure, whichever is more.
+
+    Example
+    -------
+    >>> compare({"per_class": {"sad": 3}}, {"per_class": {"sad": 2, "hap": 1}})
+    [('class hap', 0, 1), ('class sad', 3, 2)]
+    """
+    rows = []
+    for key, value in expected.items():
+        if key in ("per_class", "per_split"):
+            kind = key.removeprefix("per_")
+            for name in sorted(set(value) | set(found[key])):
+                pair = value.get(name, 0), found[key].get(name, 0)
+                if pair[0] != pair[1]:
+                    rows.append((f"{kind} {name}", *pair))
+        elif key == "hours":
+            slack = max(_HOURS_TOLERANCE * value, 0.005)
+            if abs(found[key] - value) > slack:
+                rows.append((key, value, found[key]))
+        elif found[key] != value:
+            rows.append((key, value, found[key]))
+    return rows
+
+
+def table(rows):
+    """The rows of :func:`compare` as text.
+
+    Example
+    -------
+    >>> print(table([("utts", 535, 534)]))
+    what                       expected        found
+    utts                            535          534
+    """
+    lines = [("what", "expected", "found"), *rows]
+    return "\n".join(f"{a:<22} {b!s:>12} {c!s:>12}" for a, b, c in lines)

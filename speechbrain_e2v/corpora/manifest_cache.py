@@ -1,0 +1,134 @@
+"""Whether a manifest that exists already is still right."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from speechbrain_e2v.corpora.manifest import SPEC_VERSION, meta_path
+from speechbrain_e2v.corpora.manifest_rows import rows_digest, to_rows
+
+
+def label_digests(corpus, data_folder):
+    """SHA-256 of every label file of a corpus, by relative path.
+
+    Raises
+    ------
+    ValueError
+        When a pattern of ``corpus.label_files`` finds nothing.
+    """
+    digests = {}
+    for pattern in corpus.label_files:
+        found = [path for path in data_folder.glob(pattern) if path.is_file()]
+        if not found:
+            raise ValueError(
+                f"{corpus.name}: no label file {data_folder / pattern}; give "
+                "the unpacked corpus with its label files"
+            )
+        for path in found:
+            name = path.relative_to(data_folder).as_posix()
+            digests[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return dict(sorted(digests.items()))
+
+
+def other_label_files(corpus, sources):
+    """Label files that are not the ones the corpus's counts were taken from.
+
+    Arguments
+    ---------
+    corpus : Corpus
+        With ``label_sha256`` by file name.
+    sources : dict
+        From :func:`label_digests`.
+
+    Returns
+    -------
+    list of str
+        Relative paths, in order.
+
+    Example
+    -------
+    >>> from speechbrain_e2v.corpora.corpus import Corpus
+    >>> corpus = Corpus("Toy", "", (), {}, label_sha256={"a.csv": "12"})
+    >>> other_label_files(corpus, {"x/a.csv": "34", "x/b.csv": "56"})
+    ['x/a.csv']
+    """
+    known = corpus.label_sha256
+    return [
+        path
+        for path, digest in sources.items()
+        if known.get(path.rsplit("/", 1)[-1], digest) != digest
+    ]
+
+
+def input_digest(corpus, data_root, rows, sources, min_duration):
+    """Digest that changes with a name, a label, a file size or an option.
+
+    Arguments
+    ---------
+    corpus : Corpus
+        What the recipe says.
+    data_root : str
+        Absolute POSIX path of the corpus folder.
+    rows : list of Utterance
+        As parsed; equal ids are refused here.
+    sources : dict
+        From :func:`label_digests`.
+    min_duration : float or None
+        Option of ``prepare``.
+
+    Returns
+    -------
+    str
+        Hexadecimal SHA-256.
+    """
+    sizes = {}
+    for utterance in rows:
+        path = Path(data_root, utterance.wav)
+        sizes[utterance.wav] = path.stat().st_size if path.is_file() else -1
+    facts = {
+        "rows": rows_digest(to_rows(rows, data_root)),  # refuses equal ids
+        "sizes": sizes,
+        "sources": sources,
+        "min_duration": min_duration,
+        "spec_version": SPEC_VERSION,
+        "corpus": [
+            corpus.name,
+            corpus.lang,
+            list(corpus.classes),
+            dict(corpus.label_map),
+            dict(corpus.known_bad),
+            dict(corpus.expected),
+            dict(corpus.paper_table1),
+            corpus.keep_others,
+        ],
+    }
+    text = json.dumps(facts, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def reusable_meta(manifest, data_root, digest):
+    """The meta entries of an existing manifest, if it may be kept.
+
+    Arguments
+    ---------
+    manifest : Path
+        The manifest, which may not exist.
+    data_root, digest : str
+        Of the corpus as it is now.
+
+    Returns
+    -------
+    dict or None
+        ``None`` when there is no manifest, when anything it was made from
+        has changed, or when it was edited.
+    """
+    if not (manifest.is_file() and meta_path(manifest).is_file()):
+        return None
+    meta = json.loads(meta_path(manifest).read_text(encoding="utf-8"))
+    same = (
+        meta.get("data_root") == data_root
+        and meta.get("input_sha256") == digest
+        and meta.get("content_sha256")
+        == rows_digest(json.loads(manifest.read_text(encoding="utf-8")))
+    )
+    return meta if same else None

@@ -1,0 +1,294 @@
+"""From an unpacked corpus to a manifest: the driver behind every recipe's
+``<corpus>_prepare.py``.
+
+The recipe knows names and labels (:class:`Corpus`); this module probes the
+audio once, counts what it leaves out and why, and compares the counts.
+"""
+
+import argparse
+import json
+import logging
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from speechbrain_e2v.atomic import replace_text
+from speechbrain_e2v.corpora.archives import download_corpus
+from speechbrain_e2v.corpora.audio import AudioError
+from speechbrain_e2v.corpora.corpus import Corpus, compare, count, table
+from speechbrain_e2v.corpora.headers import probe_utterances
+from speechbrain_e2v.corpora.manifest import meta_path, write_manifest
+from speechbrain_e2v.corpora.manifest_cache import (
+    input_digest,
+    label_digests,
+    other_label_files,
+    reusable_meta,
+)
+
+__all__ = [
+    "Corpus",
+    "completeness_marks",
+    "prepare",
+    "prepare_main",
+    "prepare_manifest",
+]
+
+_logger = logging.getLogger(__name__)
+_SKIP_REASONS = {"missing": "missing_audio", "empty": "zero_length"}
+
+
+def prepare(
+    corpus,
+    data_folder,
+    output_folder,
+    strict_counts=True,
+    min_duration=None,
+    progress=True,
+):
+    """Write ``all.json`` and ``prepare_report.json`` of a corpus.
+
+    Arguments
+    ---------
+    corpus : Corpus
+        What the recipe knows.
+    data_folder : str or Path
+        The unpacked corpus.
+    output_folder : str or Path
+        Where the files go.
+    strict_counts : bool
+        Raise when the counts differ from ``corpus.expected``.
+    min_duration : float or None
+        Leave out shorter utterances (seconds) of the official training part;
+        test utterances are never filtered.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    Path
+        ``all.json``. An existing one is kept when the corpus, its files and
+        the options are the same and nobody has edited it.
+
+    Raises
+    ------
+    ValueError
+        For an unknown file name or label, duplicate ids, or wrong counts.
+
+    Example
+    -------
+    >>> import soundfile
+    >>> from speechbrain_e2v.corpora.folders import scan_folder
+    >>> tmp = getfixture("tmp_path")
+    >>> soundfile.write(tmp / "a.wav", [0.0] * 800, 8000)
+    >>> corpus = Corpus("Toy", "en", (), {}, parse=scan_folder)
+    >>> prepare(corpus, tmp, tmp / "out", progress=False).name
+    'all.json'
+    """
+    folder = Path(output_folder)
+    return prepare_manifest(
+        corpus,
+        data_folder,
+        folder / "all.json",
+        folder / "prepare_report.json",
+        strict_counts,
+        min_duration,
+        progress,
+    )
+
+
+def prepare_manifest(
+    corpus,
+    data_folder,
+    manifest,
+    report,
+    strict_counts=True,
+    min_duration=None,
+    progress=True,
+):
+    """As :func:`prepare`, with the paths of both files given."""
+    data_folder, manifest = Path(data_folder), Path(manifest)
+    if not data_folder.is_dir():
+        raise ValueError(
+            f"{corpus.name}: {data_folder} is not a folder; give the unpacked "
+            "corpus"
+        )
+    data_root = Path(os.path.abspath(data_folder)).as_posix()
+    corpus = corpus.bound_to(data_folder)
+    rows = sorted(corpus.parse(data_folder), key=lambda u: u.id)
+    sources = label_digests(corpus, data_folder)
+    digest = input_digest(corpus, data_root, rows, sources, min_duration)
+    meta = reusable_meta(manifest, data_root, digest)
+    if meta is not None and Path(report).is_file():
+        _judge(corpus, data_root, meta["differences"], report, strict_counts)
+        _logger.info("%s: %s is up to date", corpus.name, manifest)
+        return manifest
+    kept, skipped = _select(corpus, data_root, rows, min_duration, progress)
+    differences = compare(corpus.expected, count(kept))
+    _write_report(corpus, report, kept, skipped, differences, sources)
+    _judge(corpus, data_root, differences, report, strict_counts)
+    if not kept:
+        raise ValueError(
+            f"{corpus.name}: none of the {len(rows)} utterances under "
+            f"{data_root} can be used; {report} says why"
+        )
+    meta = {
+        "dataset": corpus.name,
+        "options": {"min_duration": min_duration},
+        "skipped": {reason: len(ids) for reason, ids in skipped.items()},
+        "sources": sources,
+        "input_sha256": digest,
+        "differences": differences,
+    }
+    return write_manifest(manifest, kept, data_root, meta)
+
+
+def completeness_marks(manifest):
+    """Say when a manifest is not of the complete corpus.
+
+    Arguments
+    ---------
+    manifest : str or Path
+        What :func:`prepare` wrote.
+
+    Returns
+    -------
+    list of str
+        At most one sentence; its scores compare with nobody's.
+    """
+    meta = json.loads(meta_path(manifest).read_text(encoding="utf-8"))
+    for what, expected, found in meta["differences"]:
+        if what == "utts":
+            return [f"{found} of {expected} utterances: not the whole corpus"]
+    return ["not the corpus as published"] if meta["differences"] else []
+
+
+def _select(corpus, data_root, rows, min_duration, progress):
+    skipped, labelled, kept = {}, [], []
+
+    def skip(reason, utterance, why):
+        skipped.setdefault(reason, {})[utterance.id] = why
+
+    for utterance in rows:
+        if utterance.id in corpus.known_bad:
+            why = corpus.known_bad[utterance.id]
+            skip("known_bad", utterance, why)
+            continue
+        # Clips without a label (MELD has 141) are kept for pre-training.
+        emo = corpus.class_of(utterance) if utterance.emo_raw else None
+        if utterance.emo_raw and emo is None and not corpus.keep_others:
+            skip("label_not_in_map", utterance, utterance.emo_raw)
+            continue
+        utterance = replace(
+            utterance,
+            emo=emo,
+            lang=utterance.lang or corpus.lang,
+            dataset=utterance.dataset or corpus.name,
+        )
+        labelled.append(utterance)
+    probed = probe_utterances(labelled, data_root, progress)
+    for utterance, outcome in zip(labelled, probed, strict=True):
+        if isinstance(outcome, AudioError):
+            reason = _SKIP_REASONS.get(outcome.reason, "unreadable")
+            skip(reason, utterance, str(outcome))
+        elif (
+            min_duration is not None
+            and outcome.split == "train"
+            and outcome.duration < min_duration
+        ):
+            skip("too_short", utterance, f"{outcome.duration:g} s")
+        else:
+            kept.append(outcome)
+    return kept, skipped
+
+
+def _write_report(corpus, report, kept, skipped, differences, sources):
+    found = count(kept)
+    other = other_label_files(corpus, sources)
+    for name in other:
+        _logger.warning(
+            "%s: %s is another edition than the one the counts are from",
+            corpus.name,
+            name,
+        )
+    content = {
+        "dataset": corpus.name,
+        "found": found,
+        "differs_from_expected": differences,
+        "differs_from_paper_table1": compare(corpus.paper_table1, found),
+        "other_label_files": other,
+        "unlabelled": sum(u.emo is None for u in kept),
+        "skipped": {
+            reason: {"count": len(ids), "utterances": ids}
+            for reason, ids in skipped.items()
+        },
+    }
+    text = json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True)
+    replace_text(report, text + "\n")
+
+
+def _judge(corpus, data_root, differences, report, strict_counts):
+    if not differences:
+        return
+    message = (
+        f"{corpus.name}: {data_root} is not the complete corpus\n"
+        f"{table(differences)}\n{report} lists what was left out and why"
+    )
+    if strict_counts:
+        raise ValueError(
+            f"{message}. Complete it, or allow a partial corpus "
+            "(--allow_partial, strict_counts: False)"
+        )
+    _logger.warning(message)
+
+
+def prepare_main(corpus, arguments=None):
+    """The command line of a recipe's prepare script.
+
+    Arguments
+    ---------
+    corpus : Corpus
+        What the recipe knows.
+    arguments : list of str or None
+        ``None`` reads the process's own.
+    """
+    parser = argparse.ArgumentParser(
+        description=f"Write the manifest of {corpus.name}."
+    )
+    parser.add_argument("--data_folder", required=True, help="unpacked corpus")
+    parser.add_argument("--manifest", required=True, help="the .json to write")
+    parser.add_argument(
+        "--allow_partial",
+        action="store_true",
+        help="print differences from the expected counts, do not fail",
+    )
+    parser.add_argument(
+        "--download",
+        action="store_true",
+        help="first fetch the corpus from its origin into --data_folder",
+    )
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    manifest = Path(options.manifest)
+    report = manifest.with_suffix(".prepare_report.json")
+    try:
+        if options.download:
+            download_corpus(corpus, options.data_folder)
+        prepare_manifest(
+            corpus,
+            options.data_folder,
+            manifest,
+            report,
+            strict_counts=not options.allow_partial,
+        )
+    except (ValueError, OSError) as error:
+        parser.exit(1, f"error: {error}\n")
+    meta = json.loads(meta_path(manifest).read_text(encoding="utf-8"))
+    print(
+        f"{corpus.name}: {meta['n_rows']} utterances, {meta['hours']:.2f} h, "
+        f"{meta['speakers']} speakers, left out {meta['skipped'] or 'none'}"
+    )
+    paper = json.loads(report.read_text(encoding="utf-8"))
+    if paper["differs_from_paper_table1"]:
+        print("Table 1 of the paper says otherwise about:")
+        print(table(paper["differs_from_paper_table1"]))
+    print(f"{manifest} and {report}")

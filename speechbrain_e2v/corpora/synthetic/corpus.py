@@ -1,0 +1,130 @@
+"""The generated corpus as a folder of wav files and ``labels.csv``."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from scipy.io import wavfile
+from tqdm import tqdm
+
+from speechbrain_e2v.atomic import replace_text
+from speechbrain_e2v.corpora.synthetic.prosody import (
+    EMOTIONS,
+    draw_manner,
+    draw_speaker,
+)
+from speechbrain_e2v.corpora.synthetic.utterance import compose_sentence, speak
+from speechbrain_e2v.corpora.synthetic.voice import SAMPLE_RATE
+
+COLUMNS = ("path", "label", "speaker", "gender", "sentence")
+SENTENCES = 10
+
+
+def check_request(speakers, utterances_per_speaker, seconds):
+    """Raises ValueError where a corpus cannot be made as asked for."""
+    if not 1 <= speakers <= 100:
+        raise ValueError(f"speakers is {speakers}; ask for 1 to 100.")
+    if utterances_per_speaker < 1:
+        raise ValueError(
+            f"utterances_per_speaker is {utterances_per_speaker}; ask for "
+            f"at least 1, and for {len(EMOTIONS)} to hear every emotion."
+        )
+    shortest, longest = seconds
+    if not 0.5 <= shortest <= longest <= 30.0:
+        raise ValueError(
+            f"seconds is ({shortest}, {longest}); ask for a shortest and a "
+            "longest utterance between 0.5 and 30."
+        )
+
+
+def write_corpus(
+    folder,
+    speakers=8,
+    utterances_per_speaker=36,
+    seconds=(1.2, 3.0),
+    seed=0,
+    progress=False,
+):
+    """Writes ``wav/<speaker>_<sentence>_<emotion>_<take>.wav`` and labels.
+
+    Every speaker says every sentence in every emotion, as long as the
+    utterances last: all emotions of sentence 0 first, then of sentence 1;
+    after 60 utterances a second take begins. An utterance depends on its own
+    name, ``seconds`` and ``seed`` alone, so a larger corpus contains the
+    smaller one. Nothing here is split into train and test.
+
+    Arguments
+    ---------
+    folder : path
+        Made if need be. Files of the same name are replaced.
+    speakers : int
+        1 to 100; even numbers are women, odd ones men.
+    utterances_per_speaker : int
+    seconds : (float, float)
+        Shortest and longest utterance, to within a block of 8 ms.
+    seed : int
+    progress : bool
+        Draw a progress bar.
+
+    Returns
+    -------
+    pathlib.Path
+        ``<folder>/labels.csv`` with the columns ``path`` (relative to the
+        folder), ``label``, ``speaker``, ``gender`` and ``sentence``. It is
+        written last: where it is, the corpus is complete.
+
+    Raises
+    ------
+    ValueError
+        Numbers which make no corpus.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     labels = write_corpus(folder, 1, 2, seconds=(0.5, 0.6))
+    ...     print(labels.read_text().splitlines()[1])
+    wav/s00_a00_angry_0.wav,angry,s00,F,a00
+    """
+    check_request(speakers, utterances_per_speaker, seconds)
+    folder = Path(folder)
+    (folder / "wav").mkdir(parents=True, exist_ok=True)
+    labels = folder / "labels.csv"
+    labels.unlink(missing_ok=True)
+    sentences = [
+        compose_sentence(index, seconds, seed) for index in range(SENTENCES)
+    ]
+    rows = []
+    wanted = [
+        (speaker, number)
+        for speaker in (draw_speaker(i, seed) for i in range(speakers))
+        for number in range(utterances_per_speaker)
+    ]
+    for speaker, number in tqdm(
+        wanted, desc="generating", unit="utterance", disable=not progress
+    ):
+        spoken, emotion = divmod(number, len(EMOTIONS))
+        take, sentence = divmod(spoken, SENTENCES)
+        generator = np.random.default_rng(
+            [seed, 3, int(speaker.name[1:]), sentence, emotion, take]
+        )
+        label = EMOTIONS[emotion]
+        manner = draw_manner(label, speaker, generator)
+        waveform = speak(
+            sentences[sentence], speaker, manner, seconds, generator
+        )
+        path = f"wav/{speaker.name}_a{sentence:02d}_{label}_{take}.wav"
+        write_wav(folder / path, waveform)
+        rows.append(
+            (path, label, speaker.name, speaker.gender, f"a{sentence:02d}")
+        )
+    lines = [",".join(row) + "\n" for row in (COLUMNS, *rows)]
+    return replace_text(labels, "".join(lines))
+
+
+def write_wav(path, waveform):
+    """Writes [S] within [-1, 1] as 16-bit PCM, 16,000 Hz, in one move."""
+    temporary = path.with_suffix(".tmp")
+    pcm = np.round(waveform * 32767).astype(np.int16)
+    wavfile.write(temporary, SAMPLE_RATE, pcm)
+    os.replace(temporary, path)

@@ -1,0 +1,257 @@
+"""Sound of video and compressed audio files as wav, by ffmpeg.
+
+MELD is mp4 and MEAD is m4a, which libsndfile does not read. One wav (mono,
+16,000 Hz, 16 bit) is written per file; files that are there and newer are
+kept, so that an interrupted run goes on where it stopped.
+
+> python -m speechbrain_e2v.corpora.video --data_folder DIR --pattern "*.mp4"
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tqdm import tqdm
+
+from speechbrain_e2v.atomic import replace_text
+from speechbrain_e2v.corpora.folders import list_files
+from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
+
+CHANNELS = ("downmix", "center")
+REPORT = "extraction.json"
+_HEADER = 44  # bytes of a wav file without a sample
+_SURROUND = 6
+
+
+def extract_folder(
+    data_folder,
+    pattern,
+    output_folder=None,
+    channel="downmix",
+    copied=(),
+    jobs=None,
+    progress=True,
+):
+    """Extract the sound of every file of a folder.
+
+    Arguments
+    ---------
+    data_folder : str or Path
+        Where the files are, at any depth.
+    pattern : str
+        Their names, such as ``"*.mp4"``.
+    output_folder : str, Path or None
+        Gets the same folders with wav files; ``None`` puts them beside the
+        sources.
+    channel : str
+        ``"downmix"`` averages what ffmpeg's ``-ac 1`` averages; ``"center"``
+        takes the centre of 5.1 sound (where dialogue is) and the first
+        channel of anything else.
+    copied : sequence of str
+        Patterns of further files to copy into ``output_folder``.
+    jobs : int or None
+        Processes at a time; ``None``: as many as there are cores.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    dict
+        ``channel``, ``written``, ``up_to_date`` and ``failures`` (relative
+        path to reason), as in ``extraction.json`` of the output folder.
+
+    Raises
+    ------
+    ValueError
+        When ffmpeg is missing, no file matches, or the output folder holds
+        another choice of channel.
+    """
+    if channel not in CHANNELS:
+        raise ValueError(f"channel is {channel!r}; use one of {CHANNELS}")
+    _require("ffmpeg", *(["ffprobe"] if channel == "center" else []))
+    data_folder = Path(os.path.abspath(data_folder))
+    output_folder = Path(os.path.abspath(output_folder or data_folder))
+    sources = list_files(data_folder, pattern)
+    _refuse_other_channel(output_folder / REPORT, channel)
+    # Written first: a run that is interrupted has made its choice.
+    report = {"channel": channel, "complete": False}
+    _write(output_folder / REPORT, report)
+    if output_folder != data_folder:
+        _copy(data_folder, output_folder, copied)
+
+    def extract(name):
+        target = (output_folder / name).with_suffix(".wav")
+        return extract_one(data_folder / name, target, channel)
+
+    outcomes = {}
+    pool = ThreadPoolExecutor(jobs or os.cpu_count())
+    try:
+        results = tqdm(
+            pool.map(extract, sources),
+            total=len(sources),
+            desc="extracting",
+            unit="file",
+            disable=not progress,
+        )
+        outcomes = dict(zip(sources, results, strict=True))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    report = {
+        "channel": channel,
+        "complete": True,
+        "written": sum(o == "written" for o in outcomes.values()),
+        "up_to_date": sum(o == "up to date" for o in outcomes.values()),
+        "failures": {
+            name: outcome
+            for name, outcome in outcomes.items()
+            if outcome not in ("written", "up to date")
+        },
+    }
+    _write(output_folder / REPORT, report)
+    return report
+
+
+def extract_one(source, target, channel="downmix"):
+    """Extract the sound of one file, unless that was done before.
+
+    Arguments
+    ---------
+    source, target : Path
+        The file, and the wav to write.
+    channel : str
+        As for :func:`extract_folder`.
+
+    Returns
+    -------
+    str
+        ``"written"``, ``"up to date"``, or why it failed.
+    """
+    if _up_to_date(source, target):
+        return "up to date"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        channel_options = _channel_options(source, channel)
+        _run(["ffmpeg", "-nostdin", "-v", "error", "-y", "-i", str(source),
+              "-vn", *channel_options, "-ar", str(SAMPLE_RATE),
+              "-c:a", "pcm_s16le", "-f", "wav", str(temporary)])  # fmt: skip
+        if not temporary.is_file() or temporary.stat().st_size <= _HEADER:
+            return "ffmpeg found no sound in it"
+        os.replace(temporary, target)
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.strip().splitlines()
+        return lines[-1] if lines else f"exit status {error.returncode}"
+    finally:
+        temporary.unlink(missing_ok=True)
+    return "written"
+
+
+def _channel_options(source, channel):
+    if channel == "downmix":
+        return ["-ac", "1"]
+    # Asking stereo for a centre would give silence without an error.
+    found = _run(["ffprobe", "-v", "error", "-select_streams", "a:0",
+                  "-show_entries", "stream=channels", "-of", "csv=p=0",
+                  str(source)])  # fmt: skip
+    surround = found.strip().rstrip(",") == str(_SURROUND)
+    return ["-af", "pan=mono|c0=FC" if surround else "pan=mono|c0=c0"]
+
+
+def _run(command):
+    done = subprocess.run(
+        command,
+        check=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    return done.stdout
+
+
+def _up_to_date(source, target):
+    if not target.is_file():
+        return False
+    made = target.stat()
+    return made.st_size > _HEADER and made.st_mtime >= source.stat().st_mtime
+
+
+def _require(*programs):
+    missing = [name for name in programs if shutil.which(name) is None]
+    if missing:
+        raise ValueError(
+            f"{' and '.join(missing)} not found on PATH; install ffmpeg "
+            "(apt-get install ffmpeg, conda install ffmpeg, brew install "
+            "ffmpeg)"
+        )
+
+
+def _refuse_other_channel(path, channel):
+    if not path.is_file():
+        return
+    other = json.loads(path.read_text(encoding="utf-8"))["channel"]
+    if other != channel:
+        raise ValueError(
+            f"{path.parent} holds sound extracted with channel {other!r}, "
+            f"not {channel!r}; choose another output folder, or remove the "
+            "wav files and the report"
+        )
+
+
+def _copy(data_folder, output_folder, patterns):
+    for pattern in patterns:
+        for name in list_files(data_folder, pattern):
+            target = output_folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(data_folder / name, target)
+
+
+def _write(path, report):
+    replace_text(path, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+
+
+def main(arguments=None):
+    """The command line; exit status 1 when nothing could be extracted."""
+    parser = argparse.ArgumentParser(
+        prog="python -m speechbrain_e2v.corpora.video",
+        description="Extract mono 16 kHz wav files with ffmpeg.",
+    )
+    parser.add_argument("--data_folder", required=True)
+    parser.add_argument("--pattern", required=True, help='such as "*.mp4"')
+    parser.add_argument("--output_folder", help="default: beside the sources")
+    parser.add_argument("--channel", choices=CHANNELS, default="downmix")
+    parser.add_argument(
+        "--copy",
+        action="append",
+        default=[],
+        help="further files for the output folder, such as '*_sent_emo.csv'",
+    )
+    parser.add_argument("--jobs", type=int, help="default: one a core")
+    options = parser.parse_args(arguments)
+    try:
+        report = extract_folder(
+            options.data_folder,
+            options.pattern,
+            options.output_folder,
+            options.channel,
+            options.copy,
+            options.jobs,
+        )
+    except ValueError as error:
+        parser.exit(1, f"error: {error}\n")
+    print(
+        f"{report['written']} written, {report['up_to_date']} up to date, "
+        f"{len(report['failures'])} failed"
+    )
+    for name, reason in report["failures"].items():
+        print(f"  {name}: {reason}")
+    if report["failures"] and not report["written"] + report["up_to_date"]:
+        parser.exit(1)
+
+
+if __name__ == "__main__":
+    main()

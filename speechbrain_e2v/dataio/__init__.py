@@ -1,1 +1,0 @@
-"""Corpora, manifests, splits, audio reading, batches and frozen features."""

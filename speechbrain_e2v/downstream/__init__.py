@@ -1,0 +1,1 @@
+"""A corpus in, results.json out: classifiers on frozen features."""

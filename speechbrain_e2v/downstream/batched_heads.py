@@ -1,0 +1,146 @@
+"""Heads of many folds and seeds, trained as one batched model.
+
+On one vector per utterance a training step is so small that its cost is the
+calling of it. Here all heads take their steps at the same time, each with its
+own weights, batches and optimizer state: the numbers are those of training
+one after the other.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch.func import functional_call, stack_module_state, vmap
+
+from speechbrain_e2v.downstream.packed import ShuffledBatches
+
+
+class HeadsTogether:
+    """Several heads of the same shape on the same table of vectors.
+
+    Arguments
+    ---------
+    heads : list of torch.nn.Module
+        Each maps [B, 1, D] to logits [B, C]; they start from their weights
+        and are left as they are.
+    vectors : torch.Tensor
+        One per utterance, [N, D].
+    classes : torch.Tensor
+        Class index of each utterance [N].
+    optimizer, schedule : callable
+        As for :class:`ProbeTrainer`.
+
+    Example
+    -------
+    >>> import functools
+    >>> from speechbrain_e2v.lobes.heads import LinearHead
+    >>> together = HeadsTogether(
+    ...     [LinearHead(2, 3), LinearHead(2, 3)],
+    ...     torch.randn(4, 2), torch.tensor([0, 1, 2, 0]),
+    ...     torch.optim.RMSprop,
+    ...     functools.partial(torch.optim.lr_scheduler.ConstantLR, factor=1))
+    >>> together.train_epoch([[[0, 1], [2]], [[3, 1], [0]]]).shape
+    torch.Size([2])
+    >>> together.logits([[0, 1, 2], [3]])[1].shape
+    torch.Size([1, 3])
+    """
+
+    def __init__(self, heads, vectors, classes, optimizer, schedule):
+        self._skeleton = heads[0]
+        self._vectors, self._classes = vectors, classes
+        state, buffers = stack_module_state(heads)
+        if buffers:
+            raise ValueError(
+                f"{type(heads[0]).__name__} has buffers "
+                f"({', '.join(buffers)}): train it with ProbeTrainer"
+            )
+        self.state = state
+        self._optimizer = optimizer(list(state.values()))
+        self._schedule = schedule(self._optimizer)
+
+    @property
+    def step_sizes(self):
+        """Learning rate and momentum (or None) of the current epoch."""
+        group = self._optimizer.param_groups[0]
+        return group["lr"], group.get("momentum")
+
+    def train_epoch(self, batches):
+        """Take every head through its batches, then step the schedule.
+
+        Arguments
+        ---------
+        batches : list of list of list of int
+            ``batches[head][step]``: rows of the table; every head has the
+            same number of steps, their sizes may differ.
+
+        Returns
+        -------
+        torch.Tensor
+            Mean over steps of the mean loss of each head, [M].
+        """
+        total = 0.0
+        for rows in zip(*batches, strict=True):
+            rows, real = self._table(rows)
+            logits = self._forward(rows)
+            losses = F.cross_entropy(
+                logits.flatten(0, 1),
+                self._classes[rows].flatten(),
+                reduction="none",
+            ).view(rows.shape)
+            losses = (losses * real).sum(dim=1) / real.sum(dim=1)
+            self._optimizer.zero_grad()
+            losses.sum().backward()  # no head sees another one's gradient
+            self._optimizer.step()
+            total = total + losses.detach()
+        self._schedule.step()
+        return total / len(batches[0])
+
+    @torch.no_grad()
+    def logits(self, rows):
+        """Logits of each head for rows of its own, a list of [B, C]."""
+        table, _ = self._table(rows)
+        found = self._forward(table)
+        return [
+            logits[: len(own)] for logits, own in zip(found, rows, strict=True)
+        ]
+
+    def _table(self, rows):
+        longest = max(map(len, rows))
+        padded = [[*own, *[0] * (longest - len(own))] for own in rows]
+        real = [[1.0] * len(own) + [0.0] * (longest - len(own)) for own in rows]
+        device = self._vectors.device
+        return (
+            torch.tensor(padded, device=device),
+            torch.tensor(real, device=device),
+        )
+
+    def _forward(self, rows):
+        def one(state, vectors):
+            return functional_call(self._skeleton, state, (vectors,))
+
+        return vmap(one)(self.state, self._vectors[rows].unsqueeze(2))
+
+
+def shuffled_rows(names, index, batch_size, seed, epoch):
+    """Batches of an epoch as rows of the table; the last one is shorter.
+
+    Arguments
+    ---------
+    names : sequence of str
+        Utterance ids that train.
+    index : dict of str to int
+        Row of each utterance.
+    batch_size, seed, epoch : int
+        As for :class:`speechbrain_e2v.downstream.packed.ShuffledBatches`.
+
+    Returns
+    -------
+    list of list of int
+
+    Example
+    -------
+    >>> rows = shuffled_rows("abc", {"a": 4, "b": 5, "c": 6}, 2, 1, epoch=1)
+    >>> [len(batch) for batch in rows]
+    [2, 1]
+    """
+    batches = ShuffledBatches(names, batch_size, seed)
+    batches.set_epoch(epoch)
+    return [[index[name] for name in batch] for batch in batches]

@@ -1,0 +1,134 @@
+"""Logistic regression on one vector per utterance."""
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from speechbrain_e2v.downstream.fold_result import FoldOutcome
+from speechbrain_e2v.lobes.heads import LinearHead
+from speechbrain_e2v.metrics import weighted_accuracy
+
+
+class LogisticTrainer:
+    """Standardises the mean over frames and fits a logistic regression.
+
+    Deterministic: the seed does not matter. The result is a ``LinearHead``
+    that has swallowed the standardisation, so that it is saved and exported
+    like any other probe.
+
+    Arguments
+    ---------
+    inverse_penalties : sequence of float
+        scikit-learn's ``C``; the one with the best validation WA is tested,
+        the smallest of several.
+    max_iterations : int
+        Of the solver.
+
+    Example
+    -------
+    >>> LogisticTrainer([1.0, 0.1]).description["inverse_penalties"]
+    [0.1, 1.0]
+    """
+
+    steps = 1
+
+    def __init__(
+        self, inverse_penalties=(0.03, 0.1, 0.3, 1.0), max_iterations=2000
+    ):
+        if not inverse_penalties or min(inverse_penalties) <= 0:
+            raise ValueError(
+                f"inverse_penalties is {inverse_penalties}; give one or more "
+                "positive numbers"
+            )
+        self._penalties = sorted(float(c) for c in inverse_penalties)
+        self._max_iterations = max_iterations
+        self.description = {
+            "kind": "logistic regression on standardised utterance means",
+            "inverse_penalties": self._penalties,
+            "max_iterations": max_iterations,
+            "selection": "best validation WA, then the strongest penalty",
+        }
+
+    def fit_all(self, store, labels, planned, n_classes, run_opts, advance):
+        """Train on one fold after the other; see ``ProbeTrainer.fit_all``.
+
+        Yields
+        ------
+        int, FoldOutcome
+        """
+        for position, (fold, _) in enumerate(planned):
+            yield position, self.fit(store, labels, fold, n_classes)
+            advance()
+
+    def fit(self, store, labels, fold, n_classes):
+        """Train on a fold; arguments as for ``ProbeTrainer.fit``.
+
+        Returns
+        -------
+        FoldOutcome
+        """
+        x_train, x_valid, x_test = (
+            store.means(part) for part in (fold.train, fold.valid, fold.test)
+        )
+        y_train, y_valid = (
+            [labels[name] for name in part] for part in (fold.train, fold.valid)
+        )
+        best = None
+        for penalty in self._penalties:
+            model = make_pipeline(
+                StandardScaler(),
+                LogisticRegression(C=penalty, max_iter=self._max_iterations),
+            ).fit(x_train, y_train)
+            wa = weighted_accuracy(y_valid, model.predict(x_valid))
+            if best is None or wa > best["valid_wa"]:
+                best = {"C": penalty, "valid_wa": wa, "model": model}
+        head = linear_head(best.pop("model"), store.dim, n_classes)
+        with torch.no_grad():
+            vectors = torch.from_numpy(x_test).unsqueeze(1)  # [N, 1, D]
+            posteriors = head(vectors).softmax(dim=1)
+        arguments = {"input_dim": store.dim, "n_classes": n_classes}
+        return FoldOutcome(head, arguments, posteriors, best)
+
+
+def linear_head(model, input_dim, n_classes):
+    """The pipeline's decision function as a linear layer on raw vectors.
+
+    Arguments
+    ---------
+    model : sklearn.pipeline.Pipeline
+        Fitted ``StandardScaler`` and ``LogisticRegression``.
+    input_dim : int
+        Width D.
+    n_classes : int
+        All classes; one without a training utterance is never predicted.
+
+    Returns
+    -------
+    LinearHead
+
+    Example
+    -------
+    >>> x, y = np.array([[0.0], [1.0], [4.0], [5.0]]), [0, 0, 2, 2]
+    >>> model = make_pipeline(StandardScaler(), LogisticRegression()).fit(x, y)
+    >>> head = linear_head(model, input_dim=1, n_classes=3)
+    >>> head(torch.tensor([[[5.0]]])).argmax().item()
+    2
+    """
+    scaler, regression = (step for _, step in model.steps)
+    weight, bias = regression.coef_, regression.intercept_
+    if len(regression.classes_) == 2:  # scikit-learn keeps their difference
+        weight, bias = np.concatenate([-weight, weight]) / 2, [-bias, bias]
+        bias = np.concatenate(bias) / 2
+    weight = weight / scaler.scale_
+    bias = bias - weight @ scaler.mean_
+    all_weight = np.zeros((n_classes, input_dim))
+    all_bias = np.full(n_classes, -np.inf)
+    all_weight[regression.classes_] = weight
+    all_bias[regression.classes_] = bias
+    head = LinearHead(input_dim, n_classes)
+    with torch.no_grad():
+        head.output_layer.weight.copy_(torch.from_numpy(all_weight))
+        head.output_layer.bias.copy_(torch.from_numpy(all_bias))
+    return head.eval()

@@ -1,0 +1,1 @@
+"""The emotion of the next turn of a conversation."""

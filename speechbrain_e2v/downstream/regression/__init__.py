@@ -1,0 +1,1 @@
+"""Ratings of utterances: arousal, valence, dominance, sentiment."""

@@ -1,0 +1,1 @@
+"""emotion2vec's pre-training: student, EMA teacher, masks, losses, data."""

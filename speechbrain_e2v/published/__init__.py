@@ -1,0 +1,1 @@
+"""Published weights read and written, and our encoder folders."""

@@ -1,0 +1,272 @@
+"""Sizes of a published emotion2vec / data2vec 2.0 model.
+
+Tensors tell nearly all of them. What they cannot tell (strides, epsilons,
+dropouts) comes from the config in the file or, without one, from the values
+of every published model. Where both speak they must agree.
+"""
+
+import re
+
+from speechbrain_e2v.lobes.lengths import CONV_STRIDES
+from speechbrain_e2v.published.emotion2vec_names import AUDIO
+from speechbrain_e2v.published.to_container import read_convolutions
+
+MAX_BLOCKS = 200
+_CONV = rf"{AUDIO}\.local_encoder\.conv_layers\.(\d+)\.0\.weight"
+_POSITIONAL = rf"{AUDIO}\.relative_positional_encoder\.(\d+)\.0\.weight"
+_PRENET = rf"{AUDIO}\.context_encoder\.blocks\.(\d+)\..+"
+_MAIN = r"blocks\.(\d+)\..+"
+_HIDDEN = r"blocks\.(\d+)\.mlp\.fc1\.weight"
+_DECODER = rf"{AUDIO}\.decoder\.blocks\.(\d+)\.0\.weight"
+_MODEL_SETTINGS = {
+    "embed_dim": "embed_dim",
+    "num_heads": "num_heads",
+    "depth": "depth",
+    "mlp_ratio": "mlp_ratio",
+    "norm_eps": "norm_eps",
+    "encoder_dropout": "dropout",
+    "attention_dropout": "attention_dropout",
+    "activation_dropout": "activation_dropout",
+    "post_mlp_drop": "post_mlp_dropout",
+    "layerdrop": "layerdrop",
+}
+_AUDIO_SETTINGS = {
+    "prenet_depth": "prenet_depth",
+    "num_extra_tokens": "num_extra_tokens",
+    "prenet_dropout": "prenet_dropout",
+    "prenet_layerdrop": "prenet_layerdrop",
+    "conv_pos_width": "pos_conv_width",
+    "conv_pos_depth": "pos_conv_depth",
+    "conv_pos_groups": "pos_conv_groups",
+}
+_REQUIRED = {
+    "layer_norm_first": False,
+    "conv_pos_pre_ln": False,
+    "extractor_mode": "layer_norm",
+    "use_alibi_encoder": True,
+    "learned_alibi": False,
+    "learned_alibi_scale": True,
+    "learned_alibi_scale_per_layer": False,
+}
+
+
+def encoder_sizes(shapes, origin):
+    """Read the sizes of an encoder off its tensors.
+
+    Arguments
+    ---------
+    shapes : dict of str to shape
+        Published names, without prefix.
+    origin : str or Path
+        Named in errors.
+
+    Returns
+    -------
+    dict
+        Arguments of Emotion2vecEncoder.
+
+    Raises
+    ------
+    ValueError
+        When a tensor that tells a size is missing or impossible.
+
+    Example
+    -------
+    >>> shapes = {
+    ...     "modality_encoders.AUDIO.alibi_scale": (1, 1, 12, 1, 1),
+    ...     "modality_encoders.AUDIO.project_features.2.weight": (768, 512)}
+    >>> encoder_sizes(shapes, "half.pt")
+    Traceback (most recent call last):
+    ...
+    ValueError: half.pt lacks the tensors of the convolutions: ...
+    """
+    kernels = _layers(shapes, _CONV, "the convolutions", origin)
+    width, channels = _shape(
+        shapes, f"{AUDIO}.project_features.2.weight", 2, origin
+    )
+    positional = _layers(
+        shapes, _POSITIONAL, "the positional convolution", origin, first=1
+    )
+    first = min(_indices(shapes, _HIDDEN), default=0)
+    hidden, _ = _shape(shapes, f"blocks.{first}.mlp.fc1.weight", 2, origin)
+    tokens = shapes.get(f"{AUDIO}.extra_tokens", (1, 0, width))
+    return {
+        "embed_dim": width,
+        "num_heads": _heads(shapes, width, origin),
+        "prenet_depth": _depth(shapes, _PRENET, origin),
+        "depth": _depth(shapes, _MAIN, origin),
+        "num_extra_tokens": tokens[-2] if len(tokens) > 1 else 0,
+        "mlp_ratio": hidden / width,
+        "conv_channels": channels,
+        "conv_kernels": [shape[2] for shape in kernels],
+        "conv_strides": list(CONV_STRIDES),
+        "pos_conv_width": positional[0][2] * len(positional),
+        "pos_conv_depth": len(positional),
+        "pos_conv_groups": _groups(width, positional[0][1], origin),
+    }
+
+
+def decoder_sizes(shapes, width):
+    """Read the sizes of a decoder off its tensors.
+
+    Arguments
+    ---------
+    shapes : dict of str to shape
+    width : int
+        Of the encoder.
+
+    Returns
+    -------
+    dict
+        Arguments of ConvDecoder.
+    """
+    layers = _layers(shapes, _DECODER, "the decoder", "the file")
+    channels, per_group, kernel = layers[0]
+    return {
+        "embed_dim": width,
+        "channels": channels,
+        "kernel": kernel,
+        "num_layers": len(layers),
+        "groups": _groups(width, per_group, "the decoder"),
+    }
+
+
+def agree_with_config(sizes, config, origin):
+    """Complete sizes by a config and check it against the tensors.
+
+    Arguments
+    ---------
+    sizes : dict
+        Of `encoder_sizes`.
+    config : dict
+        The model's part, official names.
+    origin : str or Path
+
+    Returns
+    -------
+    dict
+        Arguments of Emotion2vecEncoder.
+
+    Raises
+    ------
+    ValueError
+        When config and tensors disagree, or it wants another architecture.
+
+    Example
+    -------
+    >>> agree_with_config({"depth": 8}, {"depth": 12}, "x.pt")
+    Traceback (most recent call last):
+    ...
+    ValueError: x.pt: config and tensors disagree: depth is 12 in the ...
+    """
+    modalities = config.get("modalities") or {}
+    audio = modalities.get("audio") or modalities.get("AUDIO") or {}
+    problems = [
+        f"{name} is {part[name]!r}, only {value!r} is published and supported"
+        for part in (config, audio)
+        for name, value in _REQUIRED.items()
+        if part.get(name, value) != value
+    ]
+    said = _translate(config, _MODEL_SETTINGS)
+    said |= _translate(audio, _AUDIO_SETTINGS)
+    if "pos_conv_width" in said and "pos_conv_depth" in said:
+        # Only the kernel shows in the tensors, and it is rounded down.
+        depth = sizes["pos_conv_depth"]
+        kernel = max(3, said["pos_conv_width"] // said["pos_conv_depth"])
+        if kernel * depth == sizes["pos_conv_width"]:
+            sizes = {**sizes, "pos_conv_width": said["pos_conv_width"]}
+    if audio.get("feature_encoder_spec"):
+        layers = read_convolutions(audio["feature_encoder_spec"])
+        said["conv_channels"] = layers[0][0]
+        said["conv_kernels"] = [kernel for _, kernel, _ in layers]
+        strides = [stride for _, _, stride in layers]
+        sizes = {**sizes, "conv_strides": strides}
+    problems += [
+        f"{name} is {value} in the config, {sizes[name]} in the tensors"
+        for name, value in said.items()
+        if name in sizes and sizes[name] != value
+    ]
+    if problems:
+        raise ValueError(
+            f"{origin}: config and tensors disagree: {'; '.join(problems)}. "
+            "They are of two different models: get both from one place."
+        )
+    return {**sizes, **said}
+
+
+def _translate(part, names):
+    return {
+        ours: _number(theirs, part[theirs])
+        for theirs, ours in names.items()
+        if part.get(theirs) is not None
+    }
+
+
+def _number(name, value):
+    if isinstance(value, str):
+        # YAML 1.1 takes the published `norm_eps: 1e-05` for a text.
+        try:
+            return int(value) if value.isdecimal() else float(value)
+        except ValueError:
+            pass
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{name} is {value!r} in the config: not a number.")
+    return value
+
+
+def _indices(shapes, pattern):
+    found = (re.fullmatch(pattern, name) for name in shapes)
+    return sorted(int(match[1]) for match in found if match)
+
+
+def _depth(shapes, pattern, origin):
+    # By any tensor of a block: what a block lacks is listed by name later.
+    depth = max(_indices(shapes, pattern), default=-1) + 1
+    if depth > MAX_BLOCKS:
+        raise ValueError(
+            f"{origin} names block {depth - 1}; no published model has more "
+            f"than {MAX_BLOCKS}."
+        )
+    return depth
+
+
+def _layers(shapes, pattern, what, origin, first=0):
+    indices = _indices(shapes, pattern)
+    expected = list(range(first, first + len(indices)))
+    if not indices or len(indices) > MAX_BLOCKS or indices != expected:
+        raise ValueError(
+            f"{origin} lacks the tensors of {what}: expected "
+            f"{pattern.replace(chr(92), '')} for {first}, {first + 1}, ..., "
+            f"found {indices[:20]}."
+        )
+    name = pattern.replace(r"(\d+)", "{}").replace("\\", "")
+    return [_shape(shapes, name.format(i), None, origin) for i in indices]
+
+
+def _shape(shapes, name, dimensions, origin):
+    if name not in shapes:
+        raise ValueError(f"{origin} lacks the tensor {name}.")
+    shape = tuple(shapes[name])
+    if len(shape) < 2 or dimensions not in (None, len(shape)) or 0 in shape:
+        raise ValueError(f"{origin}: {name} has the impossible shape {shape}.")
+    return shape
+
+
+def _heads(shapes, width, origin):
+    scale = tuple(shapes.get(f"{AUDIO}.alibi_scale", ()))
+    heads = scale[-3] if len(scale) in (4, 5) else 0
+    if heads < 1 or width % heads:
+        raise ValueError(
+            f"{origin}: {AUDIO}.alibi_scale has shape {scale}; (1, 1, heads, "
+            f"1, 1) with heads dividing the width {width} is published."
+        )
+    return heads
+
+
+def _groups(width, per_group, origin):
+    if width % per_group:
+        raise ValueError(
+            f"{origin}: a grouped convolution has {per_group} channels a "
+            f"group, which does not divide the width {width}."
+        )
+    return width // per_group

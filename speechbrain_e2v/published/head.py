@@ -1,0 +1,212 @@
+"""Classification head of the emotion2vec+ files, and its labels.
+
+The head is one linear layer on the mean over frames. Its labels come from
+``tokens.txt``: Chinese and English joined by a slash, and ``unuse...`` for
+outputs that were never trained, which must not get probability.
+"""
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save
+from torch.nn.functional import linear
+
+from speechbrain_e2v.atomic import replace_text
+
+NINE_TOKENS = (
+    "生气/angry",
+    "厌恶/disgusted",
+    "恐惧/fearful",
+    "开心/happy",
+    "中立/neutral",
+    "其他/other",
+    "难过/sad",
+    "吃惊/surprised",
+    "<unk>",
+)
+"""Order of the published emotion2vec+ outputs."""
+
+_SPELLINGS = {
+    "angry": "angry anger 生气 愤怒",
+    "disgusted": "disgusted disgust 厌恶",
+    "fearful": "fearful fear 恐惧 害怕",
+    "happy": "happy happiness 开心 高兴",
+    "neutral": "neutral 中立 中性",
+    "other": "other others 其他",
+    "sad": "sad sadness 难过 悲伤",
+    "surprised": "surprised surprise 吃惊 惊讶",
+    "unknown": "unknown unk <unk> 未知",
+}
+_STABLE = {
+    word: name for name, words in _SPELLINGS.items() for word in words.split()
+}
+HEAD_WEIGHTS, HEAD_LABELS = "head.safetensors", "labels.json"
+
+
+@dataclass(frozen=True)
+class Label:
+    """One output of a head.
+
+    Arguments
+    ---------
+    id : str
+        Stable, English, one of the nine where it is one of them.
+    published : str
+        As `tokens.txt` has it.
+    used : bool
+        False for outputs that were never trained.
+    """
+
+    id: str
+    published: str
+    used: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class PublishedHead:
+    """Linear layer on the mean over frames.
+
+    Arguments
+    ---------
+    weight : torch.Tensor, [C, D]
+    bias : torch.Tensor, [C]
+    labels : tuple of Label
+
+    Example
+    -------
+    >>> head = PublishedHead(
+    ...     torch.zeros(9, 4), torch.zeros(9), read_labels(NINE_TOKENS))
+    >>> head.probabilities(torch.randn(2, 4)).sum(1)
+    tensor([1., 1.])
+    """
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+    labels: tuple
+
+    def __post_init__(self):
+        classes = len(self.labels)
+        if (len(self.weight), *self.bias.shape) != (classes, classes):
+            raise ValueError(
+                f"the head has {len(self.weight)} outputs, but there are "
+                f"{classes} labels: tokens.txt belongs to another model."
+            )
+
+    @property
+    def ids(self):
+        """Stable ids of the outputs, in order."""
+        return [label.id for label in self.labels]
+
+    def logits(self, pooled):
+        """Map means over frames [B, D] to logits [B, C]; unused ones -inf."""
+        logits = linear(pooled, self.weight, self.bias)
+        unused = [not label.used for label in self.labels]
+        mask = torch.tensor(unused, device=logits.device)
+        return logits.masked_fill(mask, float("-inf"))
+
+    def probabilities(self, pooled):
+        """Map means over frames [B, D] to probabilities [B, C]."""
+        return self.logits(pooled).softmax(-1)
+
+
+def read_labels(tokens):
+    """Give published labels stable English ids.
+
+    Arguments
+    ---------
+    tokens : sequence of str
+        Lines of ``tokens.txt``.
+
+    Returns
+    -------
+    tuple of Label
+
+    Raises
+    ------
+    ValueError
+        When two outputs would have one id.
+
+    Example
+    -------
+    >>> [label.id for label in read_labels(["生气/angry", "unuse_1", "<unk>"])]
+    ['angry', 'unuse_1', 'unknown']
+    """
+    labels = []
+    for index, token in enumerate(tokens):
+        used = not token.startswith("unuse")
+        name = _stable_id(token) if used else f"unuse_{index}"
+        labels.append(Label(name, token, used))
+    ids = [label.id for label in labels]
+    double = sorted({name for name in ids if ids.count(name) > 1})
+    if double:
+        raise ValueError(f"tokens.txt has several lines for {double}.")
+    return tuple(labels)
+
+
+def _stable_id(token):
+    parts = [part.strip().lower() for part in token.split("/")]
+    for part in parts:
+        if part in _STABLE:
+            return _STABLE[part]
+    english = [part for part in parts if part.isascii() and part]
+    name = (english or parts)[-1]
+    return re.sub(r"\W+", "_", name).strip("_") or token
+
+
+def read_tokens(path):
+    """Read ``tokens.txt`` (or a json list): one label a line.
+
+    Arguments
+    ---------
+    path : str or Path
+
+    Returns
+    -------
+    tuple of Label
+    """
+    text = Path(path).read_text("utf-8-sig")
+    if Path(path).suffix == ".json":
+        return read_labels(json.loads(text))
+    return read_labels([line.strip() for line in text.splitlines() if line])
+
+
+def save_head(folder, head):
+    """Write a head beside an encoder: ``head.safetensors``, ``labels.json``.
+
+    Arguments
+    ---------
+    folder : str or Path
+    head : PublishedHead
+    """
+    tensors = {"weight": head.weight, "bias": head.bias}
+    tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    path = Path(folder) / HEAD_WEIGHTS
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_bytes(save(tensors))
+    temporary.replace(path)
+    rows = [asdict(label) for label in head.labels]
+    text = json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+    replace_text(Path(folder) / HEAD_LABELS, text)
+
+
+def load_head(folder):
+    """Read the head of an encoder folder.
+
+    Arguments
+    ---------
+    folder : str or Path
+
+    Returns
+    -------
+    PublishedHead or None
+        None when the folder has no head.
+    """
+    folder = Path(folder)
+    if not (folder / HEAD_WEIGHTS).is_file():
+        return None
+    rows = json.loads((folder / HEAD_LABELS).read_text("utf-8"))
+    labels = tuple(Label(**row) for row in rows)
+    return PublishedHead(**load_file(folder / HEAD_WEIGHTS), labels=labels)

@@ -1,0 +1,211 @@
+"""Writing the published layouts, so that other programs read our encoders."""
+
+import os
+from pathlib import Path
+
+import torch
+import yaml
+
+from speechbrain_e2v.atomic import replace_text
+from speechbrain_e2v.published.emotion2vec_names import published_parameters
+
+
+def published_tensors(pretrained, prefix=""):
+    """Name a model's tensors as published.
+
+    Arguments
+    ---------
+    pretrained : Pretrained
+    prefix : str
+        In front of every name.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        Encoder, and decoder if there is one.
+    """
+    encoder = pretrained.encoder
+    prenet = encoder.config["prenet_depth"]
+    parts = [(encoder.state_dict(), "")]
+    if pretrained.decoder:
+        parts.append((pretrained.decoder, "decoder."))
+    return {
+        prefix + name: value
+        for state, part in parts
+        for name, value in _renamed(state, prenet, part).items()
+    }
+
+
+def write_fairseq(path, pretrained):
+    """Write one file in fairseq's nesting.
+
+    Arguments
+    ---------
+    path : str or Path
+        The ``.pt`` file.
+    pretrained : Pretrained
+        Decoder and teacher (as ``_ema``) are written where present; a
+        classification head has no place in this layout.
+
+    Returns
+    -------
+    Path
+    """
+    state = published_tensors(pretrained)
+    if pretrained.teacher:
+        prenet = pretrained.encoder.config["prenet_depth"]
+        state["_ema"] = _renamed(pretrained.teacher, prenet, "context.")
+    task = {"_name": "audio_pretraining", "normalize": True}
+    model = {"_name": "data2vec_multi", **official_config(pretrained)}
+    content = {
+        "args": None,
+        "cfg": {"_name": None, "task": task, "model": model},
+        "model": state,
+        "criterion": None,
+        "optimizer_history": [],
+        "task_state": {},
+        "extra_state": {},
+        "last_optimizer_state": None,
+    }
+    return _save(path, content)
+
+
+def write_funasr(folder, pretrained):
+    """Write a FunASR folder: model.pt, config.yaml, tokens.txt with a head.
+
+    Arguments
+    ---------
+    folder : str or Path
+    pretrained : Pretrained
+        The decoder and the teacher have no place in this layout.
+
+    Returns
+    -------
+    Path
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    prefix = "d2v_model."
+    prenet = pretrained.encoder.config["prenet_depth"]
+    renamed = _renamed(pretrained.encoder.state_dict(), prenet, "")
+    state = {prefix + name: value for name, value in renamed.items()}
+    config = {
+        "model": "Emotion2vec",
+        "model_conf": {**official_config(pretrained), "normalize": True},
+        "scope_map": [prefix, "none"],
+    }
+    head = pretrained.head
+    if head is not None:
+        state |= {"proj.weight": head.weight, "proj.bias": head.bias}
+        lines = [label.published for label in head.labels]
+        replace_text(folder / "tokens.txt", "\n".join(lines) + "\n")
+        config["tokenizer"] = "CharTokenizer"
+        config["tokenizer_conf"] = {"unk_symbol": "<unk>"}
+    _save(folder / "model.pt", {"model": state})
+    text = yaml.safe_dump(config, sort_keys=False)
+    replace_text(folder / "config.yaml", text)
+    return folder
+
+
+def official_config(pretrained):
+    """Describe an encoder by the official field names.
+
+    Arguments
+    ---------
+    pretrained : Pretrained
+
+    Returns
+    -------
+    dict
+        As `plain_config` and `emotion2vec_sizes` read it.
+    """
+    sizes = pretrained.encoder.config
+    heads = sizes["num_heads"]
+    convolutions = zip(
+        [sizes["conv_channels"]] * len(sizes["conv_kernels"]),
+        sizes["conv_kernels"],
+        sizes["conv_strides"],
+        strict=True,
+    )
+    audio = {
+        "type": "AUDIO",
+        "prenet_depth": sizes["prenet_depth"],
+        "prenet_layerdrop": sizes["prenet_layerdrop"],
+        "prenet_dropout": sizes["prenet_dropout"],
+        "num_extra_tokens": sizes["num_extra_tokens"],
+        "init_extra_token_zero": True,
+        "start_drop_path_rate": 0.0,
+        "end_drop_path_rate": 0.0,
+        "mask_prob": 0.5,
+        "mask_prob_adjust": 0.05,
+        "mask_length": 5,
+        "mask_noise_std": 0.01,
+        "local_grad_mult": 1.0,
+        "use_alibi_encoder": True,
+        "alibi_scale": 1.0,
+        "learned_alibi": False,
+        "learned_alibi_scale": True,
+        "learned_alibi_scale_per_head": True,
+        "learned_alibi_scale_per_layer": False,
+        "num_alibi_heads": heads,
+        "model_depth": sizes["depth"],
+        "extractor_mode": "layer_norm",
+        "feature_encoder_spec": str(list(convolutions)),
+        "conv_pos_width": sizes["pos_conv_width"],
+        "conv_pos_groups": sizes["pos_conv_groups"],
+        "conv_pos_depth": sizes["pos_conv_depth"],
+        "conv_pos_pre_ln": False,
+        "decoder": None,
+    }
+    if pretrained.decoder_sizes:
+        decoder = pretrained.decoder_sizes
+        audio["decoder"] = {
+            "decoder_dim": decoder["channels"],
+            "decoder_groups": decoder["groups"],
+            "decoder_kernel": decoder["kernel"],
+            "decoder_layers": decoder["num_layers"],
+            "input_dropout": 0.1,
+            "decoder_residual": True,
+            "projection_layers": 1,
+        }
+    return {
+        "depth": sizes["depth"],
+        "num_heads": heads,
+        "norm_eps": sizes["norm_eps"],
+        "norm_affine": True,
+        "encoder_dropout": sizes["dropout"],
+        "post_mlp_drop": sizes["post_mlp_dropout"],
+        "attention_dropout": sizes["attention_dropout"],
+        "activation_dropout": sizes["activation_dropout"],
+        "dropout_input": 0.0,
+        "layerdrop": sizes["layerdrop"],
+        "start_drop_path_rate": 0.0,
+        "end_drop_path_rate": 0.0,
+        "embed_dim": sizes["embed_dim"],
+        "mlp_ratio": sizes["mlp_ratio"],
+        "layer_norm_first": False,
+        "average_top_k_layers": sizes["depth"],
+        "instance_norm_target_layer": True,
+        "modalities": {"_name": None, "audio": audio},
+        "supported_modality": "AUDIO",
+    }
+
+
+def _renamed(state, prenet_depth, part):
+    names = published_parameters(state, prenet_depth, part)
+    return {
+        published: state[ours].detach().cpu().reshape(shape).contiguous()
+        for published, (ours, shape) in names.items()
+    }
+
+
+def _save(path, content):
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        torch.save(content, temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,157 @@
+"""What the recipes of a checkout run by default, read from their yaml files."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from speechbrain_e2v.report.paper import paper_row, paper_rows
+
+_FRAGMENT = re.compile(r"!include:\S*/(\w+)_probe\.yaml")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One experiment of a recipe.
+
+    Arguments
+    ---------
+    recipe : str
+        Folder below ``recipes``.
+    yaml : str
+        File below its ``hparams``.
+    protocol : str
+        Name of the protocol.
+    n_folds : int
+        Number of folds.
+    overridden : bool
+        Whether protocol and folds are given on the command line.
+    head : str
+        Fragment of the probe, ``linear`` or ``sentiment``.
+
+    Example
+    -------
+    >>> Plan("EmoDB", "linear.yaml", "random_kfold", 10, False, "linear").task
+    'emotion'
+    """
+
+    recipe: str
+    yaml: str
+    protocol: str
+    n_folds: int
+    overridden: bool
+    head: str
+
+    @property
+    def task(self):
+        """``emotion``, ``song`` or ``sentiment``."""
+        paper = paper_row(self.recipe, self.protocol)
+        if paper is not None:
+            return paper.task
+        if self.recipe.endswith("-Song"):
+            return "song"
+        return "sentiment" if self.head == "sentiment" else "emotion"
+
+    @property
+    def command(self):
+        """The command, from the folder of the recipe."""
+        command = (
+            f"python train.py hparams/{self.yaml} --data_folder DIR "
+            "--encoder FOLDER"
+        )
+        if self.overridden:
+            command += f" --protocol {self.protocol} --n_folds {self.n_folds}"
+        return command
+
+
+class _Plain(yaml.SafeLoader):
+    """Reads scalars and lists; tags of HyperPyYAML become None."""
+
+
+_Plain.add_multi_constructor("!", lambda loader, suffix, node: None)
+
+
+def recipe_plans(folder):
+    """The experiments of a recipe: its yaml files, and the paper's others.
+
+    Arguments
+    ---------
+    folder : str or Path
+        ``recipes/<Corpus>``.
+
+    Returns
+    -------
+    list of Plan
+        Empty for a corpus that only serves pre-training.
+
+    Raises
+    ------
+    ValueError
+        For a yaml without protocol or number of folds.
+    """
+    folder = Path(folder)
+    plans = []
+    for name in ("linear.yaml", "linear_strict.yaml"):
+        path = folder / "hparams" / name
+        if not path.is_file():
+            continue
+        text = path.read_text("utf-8")
+        values = yaml.load(text, Loader=_Plain)
+        fragment = _FRAGMENT.search(text)
+        for key in ("protocol", "n_folds"):
+            if not values.get(key):
+                raise ValueError(f"{path}: there is no {key}")
+        plans.append(
+            Plan(
+                folder.name,
+                name,
+                values["protocol"],
+                values["n_folds"],
+                False,
+                fragment[1] if fragment else "linear",
+            )
+        )
+    known = {plan.protocol for plan in plans}
+    plans += [
+        Plan(
+            folder.name,
+            "linear.yaml",
+            row.protocol,
+            row.n_folds,
+            True,
+            plans[0].head,
+        )
+        for row in paper_rows()
+        if plans and row.corpus == folder.name and row.protocol not in known
+    ]
+    return plans
+
+
+def plan_of(folder, name):
+    """What a yaml of another task runs by default, if the recipe has it.
+
+    Arguments
+    ---------
+    folder : str or Path
+        ``recipes/<Corpus>``.
+    name : str
+        ``regression.yaml`` or ``conversation.yaml``.
+
+    Returns
+    -------
+    tuple or None
+        Protocol and command, from the folder of the recipe.
+
+    Example
+    -------
+    >>> mosi = Path(__file__).resolve().parents[2] / "recipes/CMU-MOSI"
+    >>> plan_of(mosi, "regression.yaml")[0]
+    'official'
+    """
+    path = Path(folder) / "hparams" / name
+    if not path.is_file():
+        return None
+    protocol = yaml.load(path.read_text("utf-8"), Loader=_Plain)["protocol"]
+    command = f"python train.py hparams/{name} --data_folder DIR"
+    return protocol, f"{command} --encoder FOLDER"

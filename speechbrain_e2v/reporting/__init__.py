@@ -1,1 +1,0 @@
-"""From results.json to tables."""

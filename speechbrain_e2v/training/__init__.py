@@ -1,0 +1,1 @@
+"""What any training needs: E2VBrain, checkpoints, run options, seeds."""

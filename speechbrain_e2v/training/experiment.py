@@ -1,0 +1,204 @@
+"""From a command line to loaded hyperparameters, or a one-line error.
+
+Reading is SpeechBrain's own: ``<yaml> --key value`` overrides the yaml, and
+run options such as ``--device`` are kept apart (merging them into the
+hyperparameters would reset the yaml's own options to their defaults).
+"""
+
+import contextlib
+import difflib
+import logging
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import speechbrain as sb
+import yaml
+from hyperpyyaml import load_hyperpyyaml
+from ruamel.yaml.error import YAMLError
+
+from speechbrain_e2v.training.devices import usable_device
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What a command line asks for.
+
+    Arguments
+    ---------
+    hparams : dict
+        The loaded yaml with its overrides.
+    run_opts : speechbrain RunOptions
+        Device, precision and so on, as given on the command line.
+    file : Path
+        The yaml.
+    overrides : str
+        The overrides as yaml text.
+    command : list of str
+        Script and arguments.
+    """
+
+    hparams: dict
+    run_opts: object
+    file: Path
+    overrides: str
+    command: list
+
+    def make_folder(self):
+        """Create ``output_folder`` with log.txt and hyperparams.yaml."""
+        sb.create_experiment_directory(
+            experiment_directory=self.hparams["output_folder"],
+            hyperparams_to_save=str(self.file),
+            overrides=self.overrides,
+        )
+        # log.txt is written at level DEBUG, which is chatty in a plot.
+        logging.getLogger("matplotlib").setLevel(logging.WARNING)
+
+
+def load_experiment(argv, known_keys):
+    """Read a command line and the yaml it names.
+
+    Arguments
+    ---------
+    argv : list of str
+        ``hparams/x.yaml --key value ...``, without the script.
+    known_keys : iterable of str or callable
+        Top-level keys that the caller uses, or what gives them for the loaded
+        yaml. A key that another line of the yaml refers to is known, too.
+
+    Returns
+    -------
+    Experiment
+
+    Raises
+    ------
+    ValueError
+        For a missing yaml, an unknown key, an option without a value, or a
+        placeholder that nobody filled: named, with the way out.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "x.yaml"
+    >>> _ = path.write_text("seed: 1\\nlr: 0.1\\n")
+    >>> load_experiment([str(path), "--lr", "0.2"], ["seed", "lr"]).hparams
+    {'seed': 1, 'lr': 0.2}
+    """
+    file, run_opts, overrides = sb.parse_arguments(argv)
+    file = Path(file)
+    if not file.is_file():
+        there = sorted(str(path) for path in file.parent.glob("*.yaml"))
+        raise ValueError(
+            f"there is no {file}"
+            + (f"; there are {', '.join(there)}" if there else "")
+        )
+    if run_opts.device:
+        usable_device(run_opts.device)
+    _check_overrides(argv, overrides)
+    text = file.read_text(encoding="utf-8")
+    with open(file, encoding="utf-8") as stream:
+        try:
+            hparams = load_hyperpyyaml(stream, overrides)
+        except (KeyError, ValueError) as error:
+            raise ValueError(_explained(error, file, text)) from error
+        except YAMLError as error:
+            raise ValueError(f"{file} is not readable: {error}") from error
+    used = known_keys(hparams) if callable(known_keys) else known_keys
+    known = {*used, *re.findall(r"<(\w+)", text)}
+    for key in hparams:
+        if key not in known and not key.startswith("__"):
+            raise ValueError(f"{file}: unknown key {_hint(key, known)}")
+    return Experiment(hparams, run_opts, file, overrides, [sys.argv[0], *argv])
+
+
+@contextlib.contextmanager
+def one_line_errors():
+    """Turn errors about the user's input into one line and exit status 1.
+
+    Example
+    -------
+    >>> with one_line_errors():
+    ...     raise ValueError("n_folds is 0; it must be at least 1")
+    Traceback (most recent call last):
+    SystemExit: error: n_folds is 0; it must be at least 1
+    """
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+def recipe_usage(script, title, example):
+    """Usage text of a recipe, with the first line of each of its yaml files.
+
+    Arguments
+    ---------
+    script : str or Path
+        The recipe's ``train.py``; ``hparams/*.yaml`` lie beside it.
+    title : str
+        What the recipe does.
+    example : str
+        Options of the example command.
+
+    Returns
+    -------
+    str
+    """
+    script = Path(script)
+    lines = []
+    for file in sorted((script.parent / "hparams").glob("*.yaml")):
+        with open(file, encoding="utf-8") as stream:
+            first = stream.readline().lstrip("# ").strip()
+        lines.append(f"  hparams/{file.name:<18} {first}")
+    return (
+        f"{title}\n\nusage: python {script.name} hparams/FILE.yaml "
+        "[--key value ...]\n\n" + "\n".join(lines) + "\n\n"
+        f"example:\n  python {script.name} {example}\n\n"
+        "Every key of the yaml can be given as --key value; run options of\n"
+        "SpeechBrain, such as --device cuda:0, too."
+    )
+
+
+def _check_overrides(argv, overrides):
+    for argument in argv[1:]:
+        # SpeechBrain would turn "a=b" into "a b".
+        if argument.count("=") > argument.startswith("--"):
+            raise ValueError(
+                f"{argument}: a value cannot hold '=' on the command line; "
+                "write it into the yaml"
+            )
+    names = re.findall(r"^([^\s:]+):", overrides, flags=re.MULTILINE)
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"--{name} is given twice; give it once")
+    try:
+        given = yaml.safe_load(overrides) if overrides else {}
+    except yaml.YAMLError as error:
+        raise ValueError(
+            f"the options are not readable as yaml: {overrides!r}"
+        ) from error
+    if not isinstance(given, dict):
+        raise ValueError(
+            f"{overrides!r} is no option; write --key value after the yaml"
+        )
+    for key, value in given.items():
+        if value is None:
+            raise ValueError(f"--{key} has no value; write --{key} VALUE")
+
+
+def _explained(error, file, text):
+    """HyperPyYAML's errors in the words of a command line."""
+    message = str(error.args[0]) if error.args else str(error)
+    unknown = re.match(r"Override '(\w+)' not found", message)
+    if unknown:
+        keys = re.findall(r"^(\w+):", text, flags=re.MULTILINE)
+        return f"unknown option --{_hint(unknown[1], keys)} ({file})"
+    missing = re.match(r"'(\w+)' is a !PLACEHOLDER", message)
+    if missing:
+        return f"{missing[1]} is not given; add --{missing[1]} VALUE ({file})"
+    return f"{file}: {message}"
+
+
+def _hint(key, known):
+    close = difflib.get_close_matches(key, sorted(known), n=1)
+    return f"{key}; did you mean {close[0]}?" if close else key

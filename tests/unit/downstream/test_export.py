@@ -1,0 +1,155 @@
+"""A finished run becomes the classifier that was trained."""
+
+import json
+
+import pytest
+import soundfile
+import torch
+from unit.inference.tiny import CLASSES, frozen_frames, tiny_encoder, write_run
+
+from speechbrain_e2v.downstream.export import choose, classifier_from_run
+from speechbrain_e2v.downstream.fold_result import load_head
+from speechbrain_e2v.downstream.upstreams import trained_encoder
+from speechbrain_e2v.inference.calibration import calibrate
+from speechbrain_e2v.inference.model_card import model_card
+from speechbrain_e2v.published.encoder_folder import save_encoder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return write_run(tmp_path_factory.mktemp("run"))
+
+
+def logits_of(run, number, names):
+    """The naive way: frozen features of each file, then the fold's head."""
+    head, _ = load_head(run / f"folds/{number:02d}/seed7")
+    upstream = trained_encoder(run.parent / "encoder")
+    rows = [
+        head(frozen_frames(upstream, run.parent / f"corpus/{name}.wav")[None])
+        for name in names
+    ]
+    return torch.cat(rows).detach()
+
+
+def test_the_fold_with_the_best_validation_is_taken(run):
+    results = [
+        json.loads((run / f"folds/{n:02d}/seed7/result.json").read_text())
+        for n in range(3)
+    ]
+    scores = [result["selection"]["valid_wa"] for result in results]
+    choice = choose(run)
+    assert choice.number == scores.index(max(scores))
+    assert "3 heads" in choice.reason
+
+
+@pytest.mark.parametrize("asked", [1, "1", "01", "block 1"])
+def test_a_fold_can_be_asked_for(run, asked):
+    assert choose(run, asked).number == 1
+
+
+def test_a_fold_that_is_not_there_is_named(run):
+    with pytest.raises(ValueError, match=r"no fold '9'.*2 \('block 2'"):
+        choose(run, "9")
+    with pytest.raises(ValueError, match="with seed 8"):
+        choose(run, seed=8)
+
+
+def test_posteriors_are_the_probe_s_at_the_fitted_temperature(run):
+    trained = classifier_from_run(run, fold=1, progress=False)
+    report = trained.about["calibration"]
+    place = run / "folds/01/seed7/result.json"
+    recorded = json.loads(place.read_text())["selection"]["valid_wa"]
+    assert report["valid_wa"] == {"recorded": recorded, "exported": recorded}
+    names = [f"u{i:02d}" for i in range(12)]
+    logits = logits_of(run, 1, names)
+    for name, row in zip(names, logits, strict=True):
+        wav, _ = soundfile.read(
+            run.parent / f"corpus/{name}.wav", dtype="float32"
+        )
+        found, _ = trained.log_posteriors(
+            torch.from_numpy(wav)[None], torch.tensor([len(wav)])
+        )
+        expected = (row / report["temperature"]).log_softmax(0)
+        torch.testing.assert_close(found[0], expected, atol=1e-4, rtol=0)
+
+
+def test_the_temperature_is_fitted_on_the_fold_s_validation(run):
+    from speechbrain_e2v.corpora.manifest import read_manifest
+    from speechbrain_e2v.corpora.protocols import make_folds
+
+    rows = read_manifest(run / "manifest/all.json")
+    fold = make_folds("random_kfold", rows, 3, 1)[2]
+    emotions = {row.id: CLASSES.index(row.emo) for row in rows}
+    expected = calibrate(
+        logits_of(run, 2, fold.valid), [emotions[name] for name in fold.valid]
+    )
+    trained = classifier_from_run(run, fold=2, progress=False)
+    found = trained.about["calibration"]
+    assert found["temperature"] == pytest.approx(
+        expected["temperature"], rel=1e-3
+    )
+    assert found["ece"] == pytest.approx(expected["ece"], abs=1e-4)
+    assert trained.classifier.temperature == found["temperature"]
+
+
+def test_without_the_corpus_there_is_no_calibration(tmp_path):
+    run = write_run(tmp_path)
+    for path in (tmp_path / "corpus").iterdir():
+        path.unlink()
+    with pytest.raises(ValueError, match="missing"):
+        classifier_from_run(run, progress=False)
+    trained = classifier_from_run(run, calibrated=False)
+    assert trained.classifier.temperature == 1.0
+    assert trained.about["calibration"] is None
+
+
+def test_another_encoder_is_refused(run, tmp_path):
+    save_encoder(tmp_path / "other", tiny_encoder(seed=5), {})
+    with pytest.raises(ValueError, match="give the right one with --encoder"):
+        classifier_from_run(run, encoder=tmp_path / "other", calibrated=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"upstream": {"kind": "MFCC statistics"}}, "used MFCC statistics"),
+        ({"upstream": {}}, "no frozen features"),
+    ],
+)
+def test_what_has_no_encoder_is_refused(tmp_path, change, named):
+    (tmp_path / "results.json").write_text(json.dumps(change))
+    with pytest.raises(ValueError, match=named):
+        classifier_from_run(tmp_path)
+
+
+def test_changed_audio_is_noticed(tmp_path):
+    run = write_run(tmp_path)
+    place = run / "folds/00/seed7/result.json"
+    result = json.loads(place.read_text())
+    result["selection"]["valid_wa"] = 99.0 - result["selection"]["valid_wa"]
+    place.write_text(json.dumps(result))
+    with pytest.raises(ValueError, match="the run recorded"):
+        classifier_from_run(run, fold=0, progress=False)
+
+
+def test_the_card_tells_fold_scores_and_marks_but_no_path(run):
+    trained = classifier_from_run(run, fold=1, calibrated=False)
+    card = model_card(
+        {
+            "layer": 1,
+            "hidden": 8,
+            "labels": [vars(label) for label in trained.labels],
+            "encoder": trained.embedding.encoder.config,
+            **trained.about,
+        }
+    )
+    for piece in (
+        "fold 1 (block 1), seed 7",
+        "* a mark",
+        "| 1 | happiness | happy | happiness |",
+        "first 24 numbers",
+        "last 8 are",
+        "heard without labels: X",
+    ):
+        assert piece in card
+    assert str(run.parent) not in card

@@ -1,0 +1,114 @@
+"""Encoders as upstreams: right layer, no padding, right weights."""
+
+import pytest
+import torch
+
+from speechbrain_e2v.downstream.upstreams import (
+    FrozenEncoder,
+    random_encoder,
+    trained_encoder,
+)
+from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
+from speechbrain_e2v.lobes.frontend import normalise_waveform
+from speechbrain_e2v.published.encoder_folder import save_encoder
+
+SIZES = {
+    "embed_dim": 16,
+    "num_heads": 4,
+    "prenet_depth": 1,
+    "depth": 2,
+    "num_extra_tokens": 2,
+    "conv_channels": 8,
+    "pos_conv_groups": 4,
+}
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    torch.manual_seed(0)
+    return Emotion2vecEncoder(**SIZES).eval()
+
+
+@pytest.fixture(scope="module")
+def folder(encoder, tmp_path_factory):
+    return save_encoder(
+        tmp_path_factory.mktemp("enc"), encoder, {"pretraining": {"X": 1.0}}
+    )
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2, -1])
+def test_batched_features_equal_single_ones_of_the_layer(encoder, layer):
+    torch.manual_seed(1)
+    waveforms = [0.1 + torch.randn(n) for n in (6000, 3000, 400, 4321)]
+    found = FrozenEncoder(encoder, layer).extract(waveforms)
+    for waveform, frames in zip(waveforms, found, strict=True):
+        with torch.no_grad():
+            wav = normalise_waveform(waveform[None])
+            expected = encoder.hidden_states(wav)[layer][0]
+        torch.testing.assert_close(frames, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_audio_without_a_frame_is_filled_up(encoder):
+    waveform = torch.randn(100)
+    (frames,) = FrozenEncoder(encoder).extract([waveform])
+    with torch.no_grad():
+        padded = torch.cat([waveform, torch.zeros(300)])[None]
+        expected = encoder(normalise_waveform(padded))[0]
+    torch.testing.assert_close(frames, expected)
+
+
+def test_folder_gives_the_weights_and_the_card(encoder, folder):
+    upstream = trained_encoder(folder)
+    waveforms = [torch.randn(2000)]
+    expected = FrozenEncoder(encoder)
+    assert upstream.digest == expected.digest
+    assert torch.equal(
+        upstream.extract(waveforms)[0], expected.extract(waveforms)[0]
+    )
+    assert upstream.description["card"]["pretraining"] == {"X": 1.0}
+    assert not any(p.requires_grad for p in upstream.encoder.parameters())
+
+
+def test_random_encoder_has_the_sizes_but_not_the_weights(encoder, folder):
+    one, same, other = (random_encoder(folder, seed=s) for s in (1, 1, 2))
+    assert one.encoder.config == encoder.config
+    digests = {u.digest for u in (one, other, FrozenEncoder(encoder))}
+    assert one.digest == same.digest
+    assert len(digests) == 3
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    random_encoder(folder, seed=1)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_digest_depends_on_the_layer(encoder):
+    digests = [FrozenEncoder(encoder, layer).digest for layer in (0, 1, 2, -1)]
+    assert digests[2] == digests[3]
+    assert len(set(digests)) == 3
+
+
+def test_what_is_not_there_is_named(encoder, tmp_path):
+    with pytest.raises(ValueError, match="layer is 3.*use 0 to 2"):
+        FrozenEncoder(encoder, 3)
+    for make, match in (
+        (trained_encoder, "there is no file or folder .*nothing"),
+        (random_encoder, "not an encoder folder"),
+    ):
+        with pytest.raises(FileNotFoundError, match=match):
+            make(tmp_path / "nothing")
+
+
+def test_mean_of_several_layers(encoder):
+    waveforms = [torch.randn(3000), torch.randn(1700)]
+    single = [FrozenEncoder(encoder, i).extract(waveforms) for i in (1, 2)]
+    both = FrozenEncoder(encoder, [-1, 1])
+    for found, one, two in zip(both.extract(waveforms), *single, strict=True):
+        torch.testing.assert_close(found, (one + two) / 2)
+    assert both.description["layer"] == [1, 2]
+    assert both.digest == FrozenEncoder(encoder, [1, 2]).digest
+    assert both.digest != FrozenEncoder(encoder, [0, 2]).digest
+    assert FrozenEncoder(encoder, [2]).digest == FrozenEncoder(encoder).digest
+    for layer in ([], [0, 3]):
+        with pytest.raises(ValueError, match="the encoder has 3"):
+            FrozenEncoder(encoder, layer)
