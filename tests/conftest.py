@@ -1,16 +1,19 @@
 """Fixtures for all tests.
 
-``shared_folder`` and ``golden`` reach material that stands beside a checkout
-and is no part of it: tests that ask for them are skipped where it is absent.
-``generated_corpus`` needs nothing.
+``shared_folder`` and the large vectors of ``golden`` stand beside a checkout
+and are no part of it: tests that ask for them are skipped where they are
+absent. ``generated_corpus`` needs nothing.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+GOLDEN = REPOSITORY / "tests" / "golden"
 
 
 @pytest.fixture(scope="session")
@@ -29,31 +32,44 @@ def shared_folder():
 
 
 @pytest.fixture(scope="session")
-def golden(shared_folder):
-    """Loader of reference vectors: ``golden("masks.npz")["some/name"]``.
+def golden():
+    """Loader of reference vectors: ``golden("masks")["some/name"]``.
 
-    ``.npz`` gives a dict of arrays, ``.safetensors`` a dict of tensors,
-    ``.json`` the decoded value; a name without suffix means ``.npz``.
+    A name without suffix gives a dict of arrays, ``.safetensors`` a dict of
+    tensors, ``.json`` the decoded value. What is small lies in
+    ``tests/golden``; a test that asks for more is skipped where no
+    ``../shared/golden`` stands beside the checkout.
     """
 
     def load(name):
-        path = shared_folder / "golden" / name
-        if not path.suffix:
-            path = path.with_suffix(".npz")
-        if not path.is_file():
-            pytest.skip(f"no ../shared/golden/{path.name}")
-        if path.suffix == ".json":
-            import json
-
-            return json.loads(path.read_text(encoding="utf-8"))
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        with np.load(path) as arrays:
-            return {key: arrays[key] for key in arrays.files}
+        stem, _, suffix = name.partition(".")
+        if name == "tiny_funasr_state.safetensors":
+            return _funasr_state(load)
+        for folder in (GOLDEN, REPOSITORY.parent / "shared" / "golden"):
+            if suffix == "json" and (folder / name).is_file():
+                return json.loads((folder / name).read_text(encoding="utf-8"))
+            if (folder / f"{stem}.npz").is_file():
+                with np.load(folder / f"{stem}.npz") as arrays:
+                    values = {key: arrays[key] for key in arrays.files}
+                if suffix != "safetensors":
+                    return values
+                return {k: torch.from_numpy(v) for k, v in values.items()}
+        pytest.skip(f"no ../shared/golden/{name} beside this checkout")
 
     return load
+
+
+def _funasr_state(load):
+    """The same student under FunASR's names, without decoder and teacher."""
+    state = load("tiny_fairseq_state.safetensors")
+    return {
+        **{
+            f"d2v_model.{name}": value
+            for name, value in state.items()
+            if not name.startswith("_ema.") and ".decoder." not in name
+        },
+        **load("tiny_funasr_head.safetensors"),
+    }
 
 
 @pytest.fixture(scope="session")
