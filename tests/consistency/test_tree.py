@@ -2,10 +2,12 @@
 
 import re
 import subprocess
+import warnings
 
 import pytest
 
 MAX_LINES = 300
+MAX_LOOSE = 4
 VAGUE = re.compile(r"(utils?|common|helpers?|misc)\.py")
 MEDIA = re.compile(
     r".*\.(wav|flac|mp3|mp4|m4a|ogg|pt|pth|ckpt|bin|onnx|safetensors)"
@@ -31,14 +33,19 @@ def tree(repository):
     return [name for name in names if (repository / name).is_file()]
 
 
-def test_files_are_short(repository):
-    files = sorted((repository / "speechbrain_e2v").rglob("*.py"))
+def test_long_files_are_named(repository):
+    """Ideas make files, not a number: this only says where to look."""
     lengths = {
-        path.name: len(path.read_text(encoding="utf-8").splitlines())
-        for path in files
+        path.relative_to(repository).as_posix(): len(
+            path.read_text(encoding="utf-8").splitlines()
+        )
+        for path in (repository / "speechbrain_e2v").rglob("*.py")
     }
-    long = {name: n for name, n in lengths.items() if n > MAX_LINES}
-    assert not long, f"over {MAX_LINES} lines, split them by idea: {long}"
+    for name, lines in sorted(lengths.items()):
+        if lines > MAX_LINES:
+            warnings.warn(f"{name} has {lines} lines: one idea?", stacklevel=1)
+    top = [name for name in lengths if name.count("/") == 1]
+    assert len(top) <= MAX_LOOSE, f"loose modules at the top: {sorted(top)}"
 
 
 def test_names_say_what_is_inside(tree):

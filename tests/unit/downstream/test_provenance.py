@@ -41,4 +41,5 @@ def test_commit_is_this_checkouts(repository):
     )
     if done.returncode:
         pytest.skip("not a git checkout")
-    assert (commit() or done.stdout.strip()).rstrip("+") == done.stdout.strip()
+    assert commit() is not None
+    assert commit().rstrip("+") == done.stdout.strip()

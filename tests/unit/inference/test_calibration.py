@@ -67,3 +67,11 @@ def test_a_class_that_was_never_trained_is_no_obstacle():
 def test_nothing_cannot_be_measured():
     with pytest.raises(ValueError, match="at least one"):
         expected_calibration_error(torch.zeros(0, 3), [])
+
+
+def test_the_upper_edge_belongs_to_a_bin():
+    # 0.5 and 0.45 lie in (0.4, 0.5]: their deviations cancel. Bins closed at
+    # the other end would part them and find 0.475.
+    p = torch.tensor([[0.5, 0.3, 0.2], [0.45, 0.3, 0.25]]).double()
+    found = expected_calibration_error(p, [0, 1], n_bins=10)
+    assert found == pytest.approx(0.025, abs=1e-7)
