@@ -1,6 +1,8 @@
 """Long files, a piece at a time: what fits in memory never grows."""
 
 import math
+from collections.abc import Iterator
+from pathlib import Path
 
 import soundfile
 import torch
@@ -13,31 +15,16 @@ _KERNEL_HALF_WIDTH = 6  # zero crossings of torchaudio's default resampler
 _ROLLOFF = 0.99
 
 
-def audio_blocks(path, block_seconds=30.0):
-    """Read a file as consecutive pieces of mono 16,000 Hz.
+def audio_blocks(
+    path: str | Path, block_seconds: float = 30.0
+) -> Iterator[torch.Tensor]:
+    """Read a file as consecutive pieces [S] of mono 16,000 Hz.
 
     The pieces joined are what `read_audio` returns for the whole file: each
     is resampled together with the samples around it that its first and last
-    outputs depend on.
+    outputs depend on. An AudioError names the first sample that is not
+    finite.
 
-    Arguments
-    ---------
-    path : str or Path
-    block_seconds : float
-        About how long a piece is.
-
-    Yields
-    ------
-    torch.Tensor, [S], float32
-
-    Raises
-    ------
-    AudioError
-        When the file cannot be used, naming the first sample that is not
-        finite.
-
-    Example
-    -------
     >>> path = getfixture("tmp_path") / "a.wav"
     >>> soundfile.write(path, [[0.5, 0.0]] * 8000, 8000)
     >>> sum(len(block) for block in audio_blocks(path, block_seconds=0.4))
@@ -78,7 +65,7 @@ def audio_blocks(path, block_seconds=30.0):
         yield last
 
 
-def _pieces(path, size):
+def _pieces(path: str | Path, size: int) -> Iterator[torch.Tensor]:
     position = 0
     with soundfile.SoundFile(str(path)) as file:
         while True:

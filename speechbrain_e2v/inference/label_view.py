@@ -1,25 +1,20 @@
 """Other sets of classes made of a classifier's own: merged, restricted."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+
+from speechbrain_e2v.inference.trained import ClassLabel
 
 
 @dataclass(frozen=True)
 class LabelView:
     """Classes as a user wants to see them.
 
-    Arguments
-    ---------
-    ids : tuple of str
-        Names of the classes shown.
-    published : tuple of str
-        The published strings that are counted under each.
-    groups : tuple of tuple of int
-        Outputs of the classifier that are added up for each.
+    `groups` has the outputs of the classifier that are added up for each,
+    `published` their published strings.
 
-    Example
-    -------
     >>> from speechbrain_e2v.inference.trained import corpus_labels
     >>> labels = corpus_labels(["anger", "happiness", "excited", "sadness"])
     >>> view = label_view(labels, merge={"happy": ["happy", "excited"]},
@@ -31,11 +26,11 @@ class LabelView:
     [[0.6..., 0.4...]]
     """
 
-    ids: tuple
-    published: tuple
-    groups: tuple
+    ids: tuple[str, ...]
+    published: tuple[str, ...]
+    groups: tuple[tuple[int, ...], ...]
 
-    def probabilities(self, log_posteriors):
+    def probabilities(self, log_posteriors: torch.Tensor) -> torch.Tensor:
         """Map log posteriors [..., C] to probabilities that add up to 1."""
         columns = [
             log_posteriors[..., list(group)].logsumexp(dim=-1)
@@ -44,34 +39,23 @@ class LabelView:
         return torch.stack(columns, dim=-1).softmax(dim=-1)
 
 
-def label_view(labels, only=None, merge=None):
-    """Merge classes, then keep some.
+def label_view(
+    labels: Sequence[ClassLabel],
+    only: Sequence[str] | None = None,
+    merge: Mapping[str, Sequence[str]] | None = None,
+) -> LabelView:
+    """Merge classes (new name to old names), then keep `only` some.
 
-    Arguments
-    ---------
-    labels : sequence of ClassLabel
-        Of the classifier. Every name of a class may be used: its stable id,
-        the published string, or SpeechBrain's label.
-    only : sequence of str or None
-        Classes to keep; the others get no probability.
-    merge : dict of str to sequence of str or None
-        New class to the classes it is made of.
-
-    Returns
-    -------
-    LabelView
-
-    Raises
-    ------
-    ValueError
-        Naming a class that is not there, or used twice.
+    Every name of a class may be used: its stable id, the published string,
+    or SpeechBrain's label. A ValueError names a class that is not there, or
+    used twice.
     """
     index = {}
     for i, label in enumerate(labels):
         for name in (label.published, label.text, label.id):
             index[name] = i
 
-    def find(name):
+    def find(name: str) -> int:
         if name not in index:
             raise ValueError(
                 f"merge: there is no class {name!r}; there are "
@@ -79,8 +63,8 @@ def label_view(labels, only=None, merge=None):
             )
         return index[name]
 
-    groups = {}  # first output -> (name, outputs)
-    taken = {}
+    groups: dict[int, tuple[str, tuple[int, ...]]] = {}  # by first output
+    taken: dict[int, str] = {}
     for name, members in (merge or {}).items():
         outputs = [find(member) for member in members]
         for output in outputs:
@@ -109,7 +93,8 @@ def label_view(labels, only=None, merge=None):
         )
     if only is not None:
         rows = _kept(rows, only, labels)
-    return LabelView(*(tuple(column) for column in zip(*rows, strict=True)))
+    ids, published, outputs_of = zip(*rows, strict=True)
+    return LabelView(ids, published, outputs_of)
 
 
 def _kept(rows, only, labels):

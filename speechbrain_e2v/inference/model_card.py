@@ -1,5 +1,7 @@
 """The README of a classifier folder, made of ``classifier.json``."""
 
+from collections.abc import Mapping, Sequence
+
 import yaml
 
 _USE = """\
@@ -18,20 +20,11 @@ files: `e2v classify speech.wav --model {name}`.
 """
 
 
-def model_card(description, name="path/to/this/folder"):
-    """Write the model card.
+def model_card(description: Mapping, name: str = "path/to/this/folder") -> str:
+    """Write the model card: Markdown with the hub's yaml header.
 
-    Arguments
-    ---------
-    description : dict
-        Content of ``classifier.json``.
-    name : str
-        Path or hub id to show in the example.
-
-    Returns
-    -------
-    str
-        Markdown with the hub's yaml header.
+    `description` is the content of ``classifier.json``; `name`, a path or hub
+    id, is shown in the example.
     """
     labels = description["labels"]
     width = description["encoder"]["embed_dim"] + description["hidden"]
@@ -54,8 +47,8 @@ def model_card(description, name="path/to/this/folder"):
     return "\n".join(parts)
 
 
-def _header(description):
-    header = {
+def _header(description: Mapping) -> str:
+    header: dict = {
         "library_name": "speechbrain",
         "pipeline_tag": "audio-classification",
         "tags": ["speechbrain", "emotion2vec", "speech-emotion-recognition"],
@@ -98,7 +91,7 @@ def _header(description):
     return f"---\n{text}---\n"
 
 
-def _labels(labels):
+def _labels(labels: Sequence[Mapping]) -> str:
     rows = "\n".join(
         f"| {i} | {row['text']} | {row['id']} | {row['published']} |"
         for i, row in enumerate(labels)
@@ -109,7 +102,7 @@ def _labels(labels):
     )
 
 
-def _embedding(description):
+def _embedding(description: Mapping) -> str:
     mean, hidden = description["encoder"]["embed_dim"], description["hidden"]
     text = (
         f"## Embedding\n\nThe first {mean} numbers of `encode_batch` are the "
@@ -132,7 +125,7 @@ def _embedding(description):
     )
 
 
-def _results(description, results):
+def _results(description: Mapping, results: Mapping) -> str:
     fold, protocol = description["fold"], results["protocol"]
     interval = results.get("interval95") or {}
     rows = []
@@ -163,7 +156,7 @@ def _results(description, results):
     )
 
 
-def _calibration(description):
+def _calibration(description: Mapping) -> str:
     report = description.get("calibration")
     if report is None:
         return (
@@ -182,7 +175,7 @@ def _calibration(description):
     )
 
 
-def _origin(card):
+def _origin(card: Mapping) -> str:
     lines = ["## Encoder\n"]
     for key in ("name", "origin", "licence", "parameters", "weights_sha256"):
         if card.get(key):
@@ -199,7 +192,7 @@ def _origin(card):
     return "\n".join(lines) + "\n"
 
 
-def _corpora(card, stage):
+def _corpora(card: Mapping, stage: str) -> str:
     if stage not in card:
         return "not known, treat every corpus as heard"
     return ", ".join(name or "unnamed audio" for name in card[stage]) or "none"

@@ -6,13 +6,18 @@ import json
 import logging
 import os
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from speechbrain_e2v.lobes.frontend import normalise_waveform
+from speechbrain_e2v.inference.trained import TrainedClassifier
+from speechbrain_e2v.lobes.frontend import (
+    ConvFeatureExtractor,
+    normalise_waveform,
+)
 from speechbrain_e2v.lobes.lengths import MIN_SAMPLES, SAMPLE_RATE
 
 _NEEDED = ("onnx", "onnxruntime", "onnxscript")
@@ -25,12 +30,6 @@ class PlainConvolutions(nn.Module):
 
     Runtimes have fast kernels for those, and none for windows of frames.
 
-    Arguments
-    ---------
-    frontend : ConvFeatureExtractor
-
-    Example
-    -------
     >>> from speechbrain_e2v.lobes.frontend import ConvFeatureExtractor
     >>> frontend = ConvFeatureExtractor(channels=16)
     >>> wav = torch.randn(2, 16000)
@@ -39,11 +38,11 @@ class PlainConvolutions(nn.Module):
     True
     """
 
-    def __init__(self, frontend):
+    def __init__(self, frontend: ConvFeatureExtractor) -> None:
         super().__init__()
         self.layers = frontend.layers
 
-    def forward(self, wav):
+    def forward(self, wav: torch.Tensor) -> torch.Tensor:
         """Map a normalised waveform [B, S] to frames [B, T, C]."""
         x = wav.unsqueeze(1)
         for layer in self.layers:
@@ -53,14 +52,9 @@ class PlainConvolutions(nn.Module):
 
 
 class WholeClassifier(nn.Module):
-    """Normalisation, encoder, pooling and head as one graph.
+    """Normalisation, encoder, pooling and head as one graph."""
 
-    Arguments
-    ---------
-    trained : TrainedClassifier
-    """
-
-    def __init__(self, trained):
+    def __init__(self, trained: TrainedClassifier) -> None:
         super().__init__()
         self.embedding = copy.deepcopy(trained.embedding).cpu()
         self.classifier = copy.deepcopy(trained.classifier).cpu()
@@ -68,20 +62,13 @@ class WholeClassifier(nn.Module):
         encoder.frontend = PlainConvolutions(encoder.frontend)
         self.width = encoder.embed_dim
 
-    def forward(self, waveform, lengths):
-        """Classify a padded batch.
+    def forward(
+        self, waveform: torch.Tensor, lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Map [B, S] at 16 kHz to posteriors [B, C] and mean frames [B, D].
 
-        Arguments
-        ---------
-        waveform : torch.Tensor, [B, S]
-            16 kHz; padding is ignored.
-        lengths : torch.Tensor, [B], int64
-            Samples of each utterance, 400 or more.
-
-        Returns
-        -------
-        (torch.Tensor, torch.Tensor)
-            Posteriors [B, C], mean over encoder frames [B, D].
+        `lengths` [B], int64, are samples, 400 or more; what lies behind them
+        is ignored.
         """
         wav = normalise_waveform(waveform, lengths)
         relative = lengths.double() / waveform.shape[1]
@@ -90,30 +77,16 @@ class WholeClassifier(nn.Module):
         return posteriors, embedding[:, 0, : self.width]
 
 
-def export_onnx(trained, path, opset=18):
-    """Write an ONNX file and check it with onnxruntime.
+def export_onnx(
+    trained: TrainedClassifier, path: str | Path, opset: int = 18
+) -> float:
+    """Write an ONNX file; return the largest difference from PyTorch.
 
     Batch and length are dynamic; the graph keeps a whole attention bias, so
-    its memory grows with the square of the length: cut long recordings.
-
-    Arguments
-    ---------
-    trained : TrainedClassifier
-    path : str or Path
-        The ``.onnx`` file, written whole or not at all. Its metadata have
-        ``labels``, ``published_labels``, ``sample_rate``, ``min_samples``.
-    opset : int
-
-    Returns
-    -------
-    float
-        Largest difference from PyTorch over padded batches.
-
-    Raises
-    ------
-    ValueError
-        When a package of the extra is missing, or the difference is too
-        large; nothing is written then.
+    its memory grows with the square of the length: cut long recordings. The
+    metadata have ``labels``, ``published_labels``, ``sample_rate``,
+    ``min_samples``. ValueError, and no file, when a package of the extra is
+    missing or the difference is too large.
     """
     missing = [n for n in _NEEDED if importlib.util.find_spec(n) is None]
     if missing:
@@ -141,7 +114,7 @@ def export_onnx(trained, path, opset=18):
     return difference
 
 
-def _program(model, opset):
+def _program(model: nn.Module, opset: int) -> torch.onnx.ONNXProgram:
     batch = torch.randn(2, 16000), torch.tensor([16000, 9000])
     dynamic = torch.export.Dim.DYNAMIC
     exporter_log = logging.getLogger("torch.onnx")
@@ -150,7 +123,7 @@ def _program(model, opset):
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
-            return torch.onnx.export(
+            program = torch.onnx.export(
                 model,
                 batch,
                 dynamo=True,
@@ -165,10 +138,12 @@ def _program(model, opset):
             )
     finally:
         exporter_log.setLevel(level)
+    assert program is not None  # None is of the exporter before dynamo
+    return program
 
 
-def _metadata(trained):
-    def as_json(values):
+def _metadata(trained: TrainedClassifier) -> dict[str, str]:
+    def as_json(values: Iterable[str]) -> str:
         return json.dumps(list(values), ensure_ascii=False)
 
     return {
@@ -181,19 +156,8 @@ def _metadata(trained):
     }
 
 
-def onnx_difference(trained, path):
-    """Compare an ONNX file with the model on padded batches.
-
-    Arguments
-    ---------
-    trained : TrainedClassifier
-    path : str or Path
-
-    Returns
-    -------
-    float
-        Largest absolute difference of posteriors and embeddings.
-    """
+def onnx_difference(trained: TrainedClassifier, path: str | Path) -> float:
+    """Largest difference of posteriors and embeddings on padded batches."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -25,39 +25,20 @@ _FILES = (
 )
 
 
-def publish(folder, target, private=False, endpoint=None, overwrite=False):
-    """Copy a classifier folder to the hub, in one commit.
+def publish(
+    folder: str | Path,
+    target: str,
+    private: bool = False,
+    endpoint: str | None = None,
+    overwrite: bool = False,
+) -> str:
+    """Copy a classifier folder to the hub, in one commit; return its address.
 
-    The model card is made again with the target's name in its examples.
-
-    Arguments
-    ---------
-    folder : str or Path
-        What ``e2v export`` wrote; loaded first, so that nothing broken is
-        published.
-    target : str
-        ``owner/name`` on the hub; or a path that starts with ``.``, ``/`` or
-        ``~``.
-    private : bool
-        When the repository has to be created.
-    endpoint : str or None
-        Another hub than huggingface.co (or ``HF_ENDPOINT``).
-    overwrite : bool
-        Replace a classifier folder at a path.
-
-    Returns
-    -------
-    str
-        Address or path.
-
-    Raises
-    ------
-    FileNotFoundError
-    ValueError
-    PermissionError
-        When the hub refuses; says how to log in.
-    ConnectionError
-        When it cannot be reached.
+    `target` is ``owner/name`` on the hub (`private` when it has to be
+    created; at `endpoint` or huggingface.co), or a path that starts with
+    ``.``, ``/`` or ``~``. The folder is loaded first, so that nothing broken
+    is published. A PermissionError says how to log in; ConnectionError: the
+    hub cannot be reached.
     """
     folder = Path(folder)
     read_classifier(folder)
@@ -79,7 +60,9 @@ def publish(folder, target, private=False, endpoint=None, overwrite=False):
     return _upload(folder, repository, description, private, endpoint)
 
 
-def _copy(folder, target, description, overwrite):
+def _copy(
+    folder: Path, target: Path, description: dict, overwrite: bool
+) -> str:
     check_destination(target, overwrite)
     target.mkdir(parents=True, exist_ok=True)
     for name in _FILES:
@@ -89,7 +72,13 @@ def _copy(folder, target, description, overwrite):
     return str(target)
 
 
-def _upload(folder, repository, description, private, endpoint):
+def _upload(
+    folder: Path,
+    repository: str,
+    description: dict,
+    private: bool,
+    endpoint: str | None,
+) -> str:
     card = model_card(description, repository).encode()
     operations = [CommitOperationAdd("README.md", card)]
     operations += [
@@ -113,7 +102,7 @@ def _upload(folder, repository, description, private, endpoint):
                 "`hf auth login`, with a token that may write there."
             ) from error
         raise
-    except TransportError as error:
+    except TransportError as error:  # type: ignore[misc]  # computed class
         raise ConnectionError(
             f"{repository}: {api.endpoint} cannot be reached ({error}); "
             "connect, or push to a folder (./path)."

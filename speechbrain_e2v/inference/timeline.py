@@ -7,6 +7,7 @@ so neighbours change smoothly. Equal neighbours become one segment.
 
 from array import array
 from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -16,55 +17,56 @@ from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
 from speechbrain_e2v.inference.audio_blocks import audio_blocks
-from speechbrain_e2v.inference.label_view import label_view
-from speechbrain_e2v.inference.segments import segments_of
+from speechbrain_e2v.inference.classifier import EmotionClassifier
+from speechbrain_e2v.inference.label_view import LabelView, label_view
+from speechbrain_e2v.inference.trained import TrainedClassifier
 from speechbrain_e2v.lobes.lengths import MIN_SAMPLES, SAMPLE_RATE
 
+SILENCE = "silence"
 _ENVELOPE_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of time, seconds, with one class or ``silence``.
+
+    `confidence` is the mean probability of the class; None for silence.
+    """
+
+    start: float
+    end: float
+    label: str
+    confidence: float | None
+
+    @property
+    def silent(self) -> bool:
+        """Whether it was left out as silence."""
+        return self.confidence is None
 
 
 @dataclass
 class Timeline:
     """What was recognised in a file, cell by cell.
 
-    Arguments
-    ---------
-    source : str
-    seconds : float
-        Length of the file.
-    hop, window : float
-        Seconds.
-    classes : tuple of str
-    posteriors : numpy.ndarray, [N, C]
-        Of each cell; nan where it is silent.
-    loudness : numpy.ndarray, [N]
-        Root mean square of each cell, dB below full scale.
-    segments : list of Segment
-        Covering the whole file.
-    envelope : numpy.ndarray, [M, 2]
-        Smallest and largest sample in every 50 ms, for drawing.
-    windows : int
-        How many windows went through the encoder.
+    `posteriors` [N, C] are nan in a silent cell; `loudness` [N] is the root
+    mean square, dB below full scale; `segments` cover the whole file;
+    `envelope` [M, 2] has the extremes of every 50 ms, for drawing; `windows`
+    went through the encoder. Times are seconds.
     """
 
     source: str
     seconds: float
     hop: float
     window: float
-    classes: tuple
+    classes: tuple[str, ...]
     posteriors: np.ndarray
     loudness: np.ndarray
-    segments: list = field(repr=False)
+    segments: list[Segment] = field(repr=False)
     envelope: np.ndarray = field(repr=False)
     windows: int = 0
 
-    def description(self):
-        """Everything but the envelope as JSON-able data.
-
-        Returns
-        -------
-        dict
-        """
+    def description(self) -> dict:
+        """Everything but the envelope as JSON-able data."""
         rows = []
         for index, row in enumerate(self.posteriors):
             silent = bool(np.isnan(row[0]))
@@ -88,44 +90,57 @@ class Timeline:
         }
 
 
+def segments_of(
+    posteriors: np.ndarray, classes: Sequence[str], hop: float, seconds: float
+) -> list[Segment]:
+    """Join neighbouring cells of `hop` seconds with the same best class.
+
+    nan in a row of `posteriors` [N, C]: silence.
+
+    >>> p = np.array([[0.9, 0.1], [0.7, 0.3], [np.nan, np.nan]])
+    >>> [(s.end, s.label, s.confidence)
+    ...  for s in segments_of(p, ["sad", "happy"], 1.0, 2.5)]
+    [(2.0, 'sad', 0.8), (2.5, 'silence', None)]
+    """
+    best = [-1 if np.isnan(row[0]) else int(row.argmax()) for row in posteriors]
+    segments = []
+    first = 0
+    for index in range(1, len(best) + 1):
+        if index < len(best) and best[index] == best[first]:
+            continue
+        rows = posteriors[first:index]
+        silent = best[first] < 0
+        confidence = None if silent else float(rows[:, best[first]].mean())
+        segments.append(
+            Segment(
+                round(first * hop, 6),
+                round(min(index * hop, seconds), 6),
+                SILENCE if silent else classes[best[first]],
+                confidence,
+            )
+        )
+        first = index
+    return segments
+
+
 def emotion_timeline(
-    classifier,
-    path,
-    window=3.0,
-    hop=1.0,
-    silence_db=-50.0,
-    labels=None,
-    merge=None,
-    batch_windows=16,
-    progress=None,
-):
+    classifier: EmotionClassifier,
+    path: str | Path,
+    window: float = 3.0,
+    hop: float = 1.0,
+    silence_db: float | None = -50.0,
+    labels: Sequence[str] | None = None,
+    merge: Mapping[str, Sequence[str]] | None = None,
+    batch_windows: int = 16,
+    progress: Callable[[float], object] | None = None,
+) -> Timeline:
     """Recognise the emotion of every moment of a file.
 
-    Arguments
-    ---------
-    classifier : EmotionClassifier
-    path : str or Path
-    window, hop : float
-        Seconds; `window` is a multiple of `hop`.
-    silence_db : float or None
-        A cell less loud (root mean square, dB below full scale) is silence;
-        windows of silence alone are not computed. None: nothing is silence.
-    labels, merge
-        As for `EmotionClassifier.classify`.
-    batch_windows : int
-        Windows computed together.
-    progress : callable or None
-        Called with the seconds that were done since the last call.
-
-    Returns
-    -------
-    Timeline
-
-    Raises
-    ------
-    AudioError
-    ValueError
-        For a window that is no multiple of the hop, or too short a file.
+    `window` seconds are a multiple of `hop`. A cell less loud than
+    `silence_db` (root mean square, dB below full scale) is silence; windows
+    of silence alone are not computed; None: nothing is silence. `labels` and
+    `merge` are those of `EmotionClassifier.classify`. `progress` is called
+    with the seconds that were done since the last call.
     """
     cells = round(window / hop) if hop > 0 else 0
     hop_samples = round(hop * SAMPLE_RATE)
@@ -172,7 +187,9 @@ def emotion_timeline(
     )
 
 
-def _cells(path, size, envelope):
+def _cells(
+    path: str | Path, size: int, envelope: array
+) -> Iterator[torch.Tensor]:
     """Cut a file into cells; the last is what is left."""
     step = round(_ENVELOPE_SECONDS * SAMPLE_RATE)
     held = torch.zeros(0)
@@ -189,7 +206,7 @@ def _cells(path, size, envelope):
         yield held
 
 
-def _extremes(cell, step):
+def _extremes(cell: torch.Tensor, step: int) -> list[float]:
     cell = pad(cell, (0, -len(cell) % step)).view(-1, step)
     return torch.stack(cell.aminmax(dim=1), dim=1).flatten().tolist()
 
@@ -202,32 +219,41 @@ class _Collector:
     those from being used again.
     """
 
-    def __init__(self, trained, view, cells, silence_db, batch_windows):
+    def __init__(
+        self,
+        trained: TrainedClassifier,
+        view: LabelView,
+        cells: int,
+        silence_db: float | None,
+        batch_windows: int,
+    ) -> None:
         self.trained, self.view = trained, view
         self.silence_db = -np.inf if silence_db is None else silence_db
         self.batch_windows = batch_windows
         self.loudness, self.windows = array("d"), 0
-        self._recent = deque(maxlen=cells)
-        self._pending = []  # (waveform, first cell, last cell + 1)
+        self._cells = cells
+        self._recent: deque[torch.Tensor] = deque(maxlen=cells)
+        # Waveform, first cell, last cell + 1.
+        self._pending: list[tuple[torch.Tensor, int, int]] = []
         self._sums, self._counts = array("d"), array("q")
 
-    def add(self, cell):
+    def add(self, cell: torch.Tensor) -> None:
         """Take the next cell and, once there are enough, a window."""
         power = float(cell.double().square().mean())
         self.loudness.append(10 * np.log10(max(power, 1e-12)))
         self._sums.extend([0.0] * len(self.view.ids))
         self._counts.append(0)
         self._recent.append(cell)
-        if len(self._recent) == self._recent.maxlen:
+        if len(self._recent) == self._cells:
             self._window()
 
-    def finish(self):
+    def finish(self) -> None:
         """A file shorter than a window is one window; compute the rest."""
-        if len(self._recent) < self._recent.maxlen:
+        if len(self._recent) < self._cells:
             self._window()
         self._compute()
 
-    def posteriors(self):
+    def posteriors(self) -> np.ndarray:
         """Mean over the windows of each cell, nan at silence, [N, C]."""
         rows = np.array(self._sums).reshape(-1, len(self.view.ids))
         with np.errstate(invalid="ignore"):  # 0 / 0: no window, silence
@@ -235,7 +261,7 @@ class _Collector:
         rows[np.array(self.loudness) < self.silence_db] = np.nan
         return rows
 
-    def _window(self):
+    def _window(self) -> None:
         last = len(self.loudness)
         first = last - len(self._recent)
         if max(self.loudness[first:last]) < self.silence_db:
@@ -247,7 +273,7 @@ class _Collector:
         if len(self._pending) == self.batch_windows:
             self._compute()
 
-    def _compute(self):
+    def _compute(self) -> None:
         if not self._pending:
             return
         waveforms = [wav for wav, _, _ in self._pending]

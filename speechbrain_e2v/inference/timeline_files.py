@@ -6,27 +6,12 @@ import json
 from pathlib import Path
 
 from speechbrain_e2v.atomic import replace_text
+from speechbrain_e2v.inference.timeline import Timeline
 from speechbrain_e2v.inference.timeline_plot import plot_timeline
 
 
-def write_timeline(timeline, path):
-    """Write one file; the suffix says which kind.
-
-    Arguments
-    ---------
-    timeline : Timeline
-    path : str or Path
-        ``.png``, ``.json``, ``.csv``, ``.rttm``, ``.srt`` or ``.TextGrid``.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    ValueError
-        For another suffix.
-    """
+def write_timeline(timeline: Timeline, path: str | Path) -> Path:
+    """Write one file of `KINDS`; the suffix says which."""
     path = Path(path)
     if path.suffix not in KINDS:
         raise ValueError(
@@ -38,12 +23,12 @@ def write_timeline(timeline, path):
     return replace_text(path, _TEXTS[path.suffix](timeline))
 
 
-def json_text(timeline):
+def json_text(timeline: Timeline) -> str:
     """Segments, and loudness and posteriors of every cell."""
     return json.dumps(timeline.description(), indent=1, allow_nan=False) + "\n"
 
 
-def csv_text(timeline):
+def csv_text(timeline: Timeline) -> str:
     """One row a segment: start, end, label, confidence."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -54,7 +39,7 @@ def csv_text(timeline):
     return text.getvalue()
 
 
-def rttm_text(timeline):
+def rttm_text(timeline: Timeline) -> str:
     """NIST's rich transcription format, silence left out."""
     # Fields are separated by blanks, so names must have none.
     name = "_".join(Path(timeline.source).stem.split())
@@ -62,21 +47,22 @@ def rttm_text(timeline):
         f"SPEAKER {name} 1 {s.start:.3f} {s.end - s.start:.3f} <NA> <NA> "
         f"{'_'.join(s.label.split())} {s.confidence:.4f} <NA>\n"
         for s in timeline.segments
-        if not s.silent
+        if s.confidence is not None
     )
 
 
-def srt_text(timeline):
+def srt_text(timeline: Timeline) -> str:
     """Subtitles, silence left out."""
-    spoken = [s for s in timeline.segments if not s.silent]
-    return "\n".join(
-        f"{number}\n{_clock(s.start)} --> {_clock(s.end)}\n"
+    spoken = [
+        f"{_clock(s.start)} --> {_clock(s.end)}\n"
         f"{s.label} ({100 * s.confidence:.0f} %)\n"
-        for number, s in enumerate(spoken, 1)
-    )
+        for s in timeline.segments
+        if s.confidence is not None
+    ]
+    return "\n".join(f"{n}\n{text}" for n, text in enumerate(spoken, 1))
 
 
-def textgrid_text(timeline):
+def textgrid_text(timeline: Timeline) -> str:
     """Praat's text format: one interval tier with every segment."""
     lines = [
         'File type = "ooTextFile"',
@@ -105,12 +91,11 @@ def textgrid_text(timeline):
     return "\n".join(lines) + "\n"
 
 
-def _clock(seconds):
-    milliseconds = round(1000 * seconds)
-    hours, rest = divmod(milliseconds, 3_600_000)
-    minutes, rest = divmod(rest, 60_000)
-    seconds, milliseconds = divmod(rest, 1000)
-    return f"{hours:02d}:{minutes:02d}:{seconds:02d},{milliseconds:03d}"
+def _clock(seconds: float) -> str:
+    whole, milliseconds = divmod(round(1000 * seconds), 1000)
+    minutes, whole = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02d}:{minutes:02d}:{whole:02d},{milliseconds:03d}"
 
 
 _TEXTS = {

@@ -1,9 +1,16 @@
 """The picture of a timeline: waveform, posteriors as bands, segments."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from speechbrain_e2v.inference.timeline import Timeline
+
+if TYPE_CHECKING:  # matplotlib is slow to import, and only a picture needs it
+    from matplotlib.axes import Axes
 
 _COLOURS = {
     "angry": "#c8352b",
@@ -19,19 +26,9 @@ _COLOURS = {
 _MORE = ("#2f9e8f", "#a6d16a", "#e07b39", "#5ec4dd", "#4d4d4d", "#b98ad1")
 
 
-def class_colours(classes):
+def class_colours(classes: Sequence[str]) -> list[str]:
     """Give every class a colour; the nine of emotion2vec+ have their own.
 
-    Arguments
-    ---------
-    classes : sequence of str
-
-    Returns
-    -------
-    list of str
-
-    Example
-    -------
     >>> class_colours(["sad", "boredom"])
     ['#3569b0', '#2f9e8f']
     """
@@ -40,19 +37,8 @@ def class_colours(classes):
     return [_COLOURS.get(name) or more[name] for name in classes]
 
 
-def plot_timeline(timeline, path):
-    """Draw a timeline.
-
-    Arguments
-    ---------
-    timeline : Timeline
-    path : str or Path
-        The ``.png`` file, written whole or not at all.
-
-    Returns
-    -------
-    Path
-    """
+def plot_timeline(timeline: Timeline, path: str | Path) -> Path:
+    """Draw a timeline as ``.png``, written whole or not at all."""
     # The object interface: no window system, no global state.
     from matplotlib.figure import Figure
 
@@ -62,7 +48,7 @@ def plot_timeline(timeline, path):
         2, 1, sharex=True, gridspec_kw={"height_ratios": [1, 2]}
     )
     _waveform(top, timeline)
-    _bands(bottom, timeline)
+    _bands(bottom, timeline, width)
     top.set_title(
         f"{Path(timeline.source).name}   windows of {timeline.window:g} s "
         f"every {timeline.hop:g} s",
@@ -79,7 +65,7 @@ def plot_timeline(timeline, path):
     return path
 
 
-def _waveform(axes, timeline):
+def _waveform(axes: "Axes", timeline: Timeline) -> None:
     low, high = _thinned(timeline.envelope)
     times = np.linspace(0, timeline.seconds, len(low))
     axes.fill_between(times, low, high, color="#333333", linewidth=0.2)
@@ -91,7 +77,9 @@ def _waveform(axes, timeline):
     axes.set_ylim(-1.05 * largest, 1.05 * largest)
 
 
-def _thinned(envelope, points=4000):
+def _thinned(
+    envelope: np.ndarray, points: int = 4000
+) -> tuple[np.ndarray, np.ndarray]:
     """Keep the extremes of an hour drawable."""
     group = max(1, -(-len(envelope) // points))
     filled = np.pad(envelope, ((0, -len(envelope) % group), (0, 0)), "edge")
@@ -99,7 +87,7 @@ def _thinned(envelope, points=4000):
     return groups[:, :, 0].min(axis=1), groups[:, :, 1].max(axis=1)
 
 
-def _bands(axes, timeline):
+def _bands(axes: "Axes", timeline: Timeline, width: float) -> None:
     colours = class_colours(timeline.classes)
     edges = np.arange(len(timeline.posteriors) + 1) * timeline.hop
     edges[-1] = timeline.seconds
@@ -112,7 +100,7 @@ def _bands(axes, timeline):
             ceiling, edges, baseline=floor, fill=True, color=colour, label=name
         )
         floor = ceiling
-    letter = 0.009 * timeline.seconds * 10 / axes.figure.get_figwidth()
+    letter = 0.009 * timeline.seconds * 10 / width
     by_name = dict(zip(timeline.classes, colours, strict=True))
     for segment in timeline.segments:
         colour = by_name.get(segment.label, "#eeeeee")

@@ -6,9 +6,11 @@ examples:
   e2v classify *.wav --merge happy=happy,excited --json
 """
 
+import argparse
 import csv
 import json
 import sys
+from collections.abc import Sequence
 
 from speechbrain_e2v.inference.audio_list import list_clips
 from speechbrain_e2v.inference.classifier import EmotionClassifier, Prediction
@@ -17,7 +19,7 @@ DEFAULT_MODEL = "emotion2vec/emotion2vec_plus_base"
 REJECTED = "-"
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `e2v classify`."""
     parser.add_argument(
         "files",
@@ -43,7 +45,7 @@ def add_arguments(parser):
     form.add_argument("--csv", action="store_true")
 
 
-def add_model_arguments(parser):
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare which classifier is used and which classes it shows."""
     parser.add_argument(
         "--model",
@@ -71,24 +73,18 @@ def add_model_arguments(parser):
     )
 
 
-def load_model(arguments):
+def load_model(arguments: argparse.Namespace) -> EmotionClassifier:
     """Load the classifier that the arguments name."""
     return EmotionClassifier.from_pretrained(
         arguments.model, arguments.device, arguments.offline
     )
 
 
-def run(arguments):
-    """Classify and print; files that cannot be used are named at the end.
-
-    Returns
-    -------
-    int
-        0, or 1 when a file could not be used.
-    """
+def run(arguments: argparse.Namespace) -> int:
+    """Classify and print; 1 when a file, named at the end, was unusable."""
     clips = list_clips(arguments.files)
     classifier = load_model(arguments)
-    found = [None] * len(clips)
+    found: list[Prediction | ValueError | None] = [None] * len(clips)
     for index, outcome in classifier.outcomes(
         clips,
         arguments.labels,
@@ -98,7 +94,7 @@ def run(arguments):
     ):
         found[index] = outcome
     good = [item for item in found if isinstance(item, Prediction)]
-    bad = [item for item in found if not isinstance(item, Prediction)]
+    bad = [item for item in found if isinstance(item, ValueError)]
     if arguments.json:
         _print_json(good)
     elif arguments.csv:
@@ -110,18 +106,8 @@ def run(arguments):
     return 1 if bad else 0
 
 
-def table(predictions):
-    """Lines of a table, best class first.
-
-    Arguments
-    ---------
-    predictions : sequence of Prediction
-        At least one.
-
-    Returns
-    -------
-    list of str
-    """
+def table(predictions: Sequence[Prediction]) -> list[str]:
+    """Lines of a table of at least one prediction."""
     classes = list(predictions[0].scores)
     width = max(len("file"), *(len(p.source) for p in predictions))
     name = max(len("label"), *(len(c) for c in classes))
@@ -138,7 +124,7 @@ def table(predictions):
     return lines
 
 
-def _print_json(predictions):
+def _print_json(predictions: Sequence[Prediction]) -> None:
     for p in predictions:
         row = {
             "file": p.source,
@@ -151,7 +137,7 @@ def _print_json(predictions):
         print(json.dumps(row, ensure_ascii=False))
 
 
-def _print_csv(predictions):
+def _print_csv(predictions: Sequence[Prediction]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     classes = list(predictions[0].scores) if predictions else []
     writer.writerow(["file", "label", "score", "seconds", *classes])
@@ -161,14 +147,14 @@ def _print_csv(predictions):
         writer.writerow(row + scores)
 
 
-def _names(text):
+def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
     if not all(names):
         raise ValueError(text)
     return names
 
 
-def _merge(text):
+def _merge(text: str) -> tuple[str, list[str]]:
     new, _, members = text.partition("=")
     if not new or not members:
         raise ValueError(text)

@@ -27,19 +27,19 @@ PROBES = {
 }
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the demo."""
     parser.add_argument("--output", type=Path, default=Path("results/demo"))
     parser.add_argument("--speakers", type=int, default=SPEAKERS)
     parser.add_argument("--updates", type=int, default=UPDATES)
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> int:
     """Generate, pre-train, probe; print a table and write the report."""
     output = arguments.output.resolve()
     corpus, manifest = output / "corpus", output / "speech.json"
     python = sys.executable
-    commands = [
+    commands: list[list] = [
         [python, "-m", "speechbrain_e2v.corpora.synthetic", "--output", corpus]
         + ["--speakers", arguments.speakers],
         [python, "-m", "speechbrain_e2v.cli", "manifest", corpus]
@@ -51,7 +51,7 @@ def run(arguments):
         + ["--warmup_updates", max(1, arguments.updates // 10)],
     ]
     for name in PROBES:
-        command = [python, "recipes/Synthetic/train.py"]
+        command: list = [python, "recipes/Synthetic/train.py"]
         command += [f"recipes/Synthetic/hparams/{name}.yaml"]
         command += ["--data_folder", corpus, "--protocol", PROTOCOL]
         command += ["--n_folds", arguments.speakers]
@@ -79,7 +79,7 @@ def run(arguments):
     return 0
 
 
-def _table(folders):
+def _table(folders: dict[str, Path]) -> str:
     lines = [
         "| features, classifier | WA | UA | WF1 | UA over folds |",
         "|---|---|---|---|---|",
@@ -95,7 +95,7 @@ def _table(folders):
     return "\n".join(lines)
 
 
-def _report(table, commands, minutes):
+def _report(table: str, commands: list[list], minutes: float) -> str:
     listing = "\n".join(
         shlex.join(str(word) for word in command) for command in commands
     )
@@ -114,7 +114,7 @@ def _report(table, commands, minutes):
     )
 
 
-def main():
+def main() -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m speechbrain_e2v.tools.demo",

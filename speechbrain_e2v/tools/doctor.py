@@ -4,6 +4,7 @@ example:
   e2v doctor
 """
 
+import argparse
 import importlib
 import importlib.metadata
 import os
@@ -13,7 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 REQUIRED = (
@@ -38,35 +41,19 @@ EXTRAS = {
 
 
 class Finding(NamedTuple):
-    """What one check found.
+    """What one check found and, unless "ok", what to do."""
 
-    Arguments
-    ---------
-    state : str
-        "ok", "note" (works, but something is missing) or "BAD".
-    what : str
-        What was checked.
-    detail : str
-        What was found and, unless "ok", what to do.
-    """
-
-    state: str
+    state: str  # "ok", "note" (works, but something is missing) or "BAD"
     what: str
     detail: str
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `e2v doctor`: none."""
 
 
-def run(arguments):
-    """Print what every check finds.
-
-    Returns
-    -------
-    int
-        0, or 1 when something is broken.
-    """
+def run(arguments: argparse.Namespace) -> int:
+    """Print what every check finds; 1 when something is broken."""
     broken = 0
     checks = (python, packages, pair, audio, ffmpeg, device, extras, self_test)
     for check in checks:
@@ -78,23 +65,23 @@ def run(arguments):
     return 1 if broken else 0
 
 
-def python():
+def python() -> Iterator[Finding]:
     """Which interpreter and system this is."""
     detail = f"{platform.python_version()} on {platform.platform()}"
     yield Finding("ok", "python", detail)
 
 
-def packages():
+def packages() -> Iterator[Finding]:
     """Whether what the package needs is installed."""
     versions = {name: version(name) for name in REQUIRED}
     for name, found in versions.items():
         if found is None:
             yield Finding("BAD", name, f"missing: pip install {name}")
-    found = [f"{name} {v}" for name, v in versions.items() if v]
-    yield Finding("ok", "packages", ", ".join(found))
+    there = [f"{name} {v}" for name, v in versions.items() if v]
+    yield Finding("ok", "packages", ", ".join(there))
 
 
-def version(distribution):
+def version(distribution: str) -> str | None:
     """Return the installed version of a distribution, or None."""
     try:
         return importlib.metadata.version(distribution)
@@ -102,13 +89,13 @@ def version(distribution):
         return None
 
 
-def pair():
+def pair() -> Iterator[Finding]:
     """Whether torch and torchaudio belong together."""
-    found = version("torch"), version("torchaudio")
-    if None in found:
+    torch, torchaudio = version("torch"), version("torchaudio")
+    if torch is None or torchaudio is None:
         return
-    detail = f"torch {found[0]}, torchaudio {found[1]}"
-    if not same_release(*found):
+    detail = f"torch {torch}, torchaudio {torchaudio}"
+    if not same_release(torch, torchaudio):
         yield Finding(
             "BAD",
             "torch pair",
@@ -128,11 +115,9 @@ def pair():
     yield Finding("ok", "torch pair", detail)
 
 
-def same_release(torch_version, torchaudio_version):
+def same_release(torch_version: str, torchaudio_version: str) -> bool:
     """Compare two versions: major, minor and, where both say, the build.
 
-    Example
-    -------
     >>> same_release("2.11.0+cpu", "2.11.1"), same_release("2.11.0", "2.10.0")
     (True, False)
     >>> same_release("2.11.0+cpu", "2.11.0+cu128")
@@ -145,7 +130,7 @@ def same_release(torch_version, torchaudio_version):
     return one.split(".")[:2] == other.split(".")[:2] and same_build
 
 
-def audio():
+def audio() -> Iterator[Finding]:
     """Which audio files can be read."""
     try:
         soundfile = importlib.import_module("soundfile")
@@ -164,7 +149,7 @@ def audio():
     yield Finding("note" if missing else "ok", "audio", detail)
 
 
-def ffmpeg():
+def ffmpeg() -> Iterator[Finding]:
     """Whether video and rare audio containers can be converted."""
     program = shutil.which("ffmpeg")
     if program is None:
@@ -179,7 +164,7 @@ def ffmpeg():
     yield Finding(state, "ffmpeg", f"{detail[:60]} ({program})")
 
 
-def device():
+def device() -> Iterator[Finding]:
     """Where the model would run."""
     try:
         torch = importlib.import_module("torch")
@@ -201,11 +186,9 @@ def device():
     yield Finding("ok", "cpu", count + bf16_remark(torch))
 
 
-def bf16_remark(torch):
+def bf16_remark(torch: ModuleType) -> str:
     """Say so where a processor only emulates bf16.
 
-    Example
-    -------
     >>> import types
     >>> flags = {"architecture": "x86_64", "avx512_bf16": True}
     >>> cpu = types.SimpleNamespace(get_capabilities=lambda: flags)
@@ -213,14 +196,14 @@ def bf16_remark(torch):
     ''
     """
     # Older releases of torch cannot be asked.
-    flags = getattr(torch.cpu, "get_capabilities", dict)()
+    flags: dict = getattr(torch.cpu, "get_capabilities", dict)()
     can = flags.get("avx512_bf16") or flags.get("amx_bf16")
     if can or flags.get("architecture") != "x86_64":
         return ""
     return "; no bf16 instructions: bf16 is slower than fp32 here"
 
 
-def extras():
+def extras() -> Iterator[Finding]:
     """Which optional packages are there."""
     missing = {n: why for n, why in EXTRAS.items() if version(n) is None}
     found = [f"{n} {version(n)}" for n in EXTRAS if n not in missing]
@@ -231,7 +214,7 @@ def extras():
         yield Finding("note", name, f"needed only {purpose}: {command}")
 
 
-def self_test():
+def self_test() -> Iterator[Finding]:
     """Read a generated second of audio and extract features of it."""
     begin = time.perf_counter()
     try:
@@ -245,14 +228,8 @@ def self_test():
     yield Finding("ok", "self-test", f"{detail}, {elapsed:.1f} s")
 
 
-def one_second():
-    """Write, read and encode one second; return what was done.
-
-    Raises
-    ------
-    RuntimeError
-        When features are not what they must be.
-    """
+def one_second() -> str:
+    """Write, read and encode one second; return what was done."""
     import numpy as np
     import soundfile
     import torch
@@ -288,6 +265,6 @@ def one_second():
     return f"44.1 kHz stereo flac to {frames} features, in a batch as alone"
 
 
-def first_line(error):
+def first_line(error: Exception) -> str:
     """Return the first line of an error's message, or its type."""
     return (str(error).strip() or type(error).__name__).split("\n")[0]

@@ -5,10 +5,12 @@ examples:
   e2v push results/my_classifier ./for_a_colleague
 """
 
+import argparse
+
 from speechbrain_e2v.inference.publish import publish
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `e2v push`."""
     parser.add_argument("folder", metavar="DEST", help="what e2v export wrote")
     parser.add_argument(
@@ -27,14 +29,8 @@ def add_arguments(parser):
     )
 
 
-def run(arguments):
-    """Publish and print where.
-
-    Returns
-    -------
-    int
-        0
-    """
+def run(arguments: argparse.Namespace) -> int:
+    """Publish and print where."""
     print(
         publish(
             arguments.folder,

@@ -5,6 +5,7 @@ examples:
   e2v timeline meeting.wav -o meeting.srt --window 2 --hop 0.5
 """
 
+import argparse
 from pathlib import Path
 
 from tqdm import tqdm
@@ -15,7 +16,7 @@ from speechbrain_e2v.inference.timeline_files import KINDS, write_timeline
 from speechbrain_e2v.tools.classify import add_model_arguments, load_model
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `e2v timeline`."""
     parser.add_argument("file", metavar="FILE", help="of any length and rate")
     parser.add_argument(
@@ -55,7 +56,7 @@ def add_arguments(parser):
     )
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> int:
     """Recognise, write the files and print the segments."""
     output = arguments.output
     if output.suffix in KINDS:

@@ -12,8 +12,11 @@ from unit.inference.tiny import noise, tiny_trained
 
 from speechbrain_e2v.corpora.audio import read_audio
 from speechbrain_e2v.inference.classifier import EmotionClassifier
-from speechbrain_e2v.inference.segments import Segment, segments_of
-from speechbrain_e2v.inference.timeline import emotion_timeline
+from speechbrain_e2v.inference.timeline import (
+    Segment,
+    emotion_timeline,
+    segments_of,
+)
 
 HOUR = """
 import resource, json, sys

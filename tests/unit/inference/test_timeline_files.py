@@ -7,8 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from speechbrain_e2v.inference.segments import Segment
-from speechbrain_e2v.inference.timeline import Timeline
+from speechbrain_e2v.inference.timeline import Segment, Timeline
 from speechbrain_e2v.inference.timeline_files import KINDS, write_timeline
 
 SEGMENTS = [
