@@ -44,6 +44,7 @@ setup(
         "safetensors>=0.4.3",
         "huggingface_hub>=0.23",
         "pyyaml>=6.0",
+        "msgspec>=0.19",
         "tqdm>=4.60",
         "matplotlib>=3.8",
     ],

@@ -10,7 +10,7 @@ from pathlib import Path
 from goals import GOALS
 from machine import describe_machine
 
-from speechbrain_e2v.atomic import replace_text
+from speechbrain_e2v.files.atomic import replace_text
 
 
 @dataclass(frozen=True)

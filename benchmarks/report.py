@@ -15,7 +15,7 @@ from pathlib import Path
 from goals import GOALS
 from machine import ALLOCATORS
 
-from speechbrain_e2v.atomic import replace_text
+from speechbrain_e2v.files.atomic import replace_text
 
 README = Path(__file__).resolve().parent / "README.md"
 PROJECT_README = README.parents[1] / "README.md"

@@ -18,9 +18,9 @@ import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from speechbrain_e2v.atomic import replace_text
 from speechbrain_e2v.corpora.manifest import read_manifest, write_manifest
 from speechbrain_e2v.corpora.prepare import prepare
+from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.lobes.lengths import MIN_SAMPLES
 
 PAPER_TOTAL = {"utts": 169_053, "hours": 262.0}

@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from speechbrain_e2v.atomic import replace_text
 from speechbrain_e2v.corpora.download import fetch, require_room
+from speechbrain_e2v.files.atomic import replace_text
 
 MARKER = ".downloaded.json"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from speechbrain_e2v import __version__
-from speechbrain_e2v.atomic import replace_text
+from speechbrain_e2v.files.atomic import replace_text
 
 _CHUNK = 1 << 20
 _TIMEOUT = 60.0

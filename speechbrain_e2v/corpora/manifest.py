@@ -11,7 +11,6 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from speechbrain_e2v.atomic import replace_text
 from speechbrain_e2v.corpora.manifest_rows import (
     PLACEHOLDER,
     ManifestError,
@@ -20,6 +19,7 @@ from speechbrain_e2v.corpora.manifest_rows import (
     to_rows,
 )
 from speechbrain_e2v.corpora.utterance import Utterance
+from speechbrain_e2v.files.atomic import replace_text
 
 __all__ = [
     "ManifestError",

@@ -12,7 +12,6 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from speechbrain_e2v.atomic import replace_text
 from speechbrain_e2v.corpora.archives import download_corpus
 from speechbrain_e2v.corpora.audio import AudioError
 from speechbrain_e2v.corpora.corpus import Corpus, compare, count, table
@@ -24,6 +23,7 @@ from speechbrain_e2v.corpora.manifest_cache import (
     other_label_files,
     reusable_meta,
 )
+from speechbrain_e2v.files.atomic import replace_text
 
 __all__ = [
     "Corpus",

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from speechbrain_e2v.atomic import replace_text
 from speechbrain_e2v.corpora.folders import list_files
+from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
 
 CHANNELS = ("downmix", "center")

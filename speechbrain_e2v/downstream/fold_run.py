@@ -5,9 +5,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from speechbrain_e2v.atomic import replace_text
 from speechbrain_e2v.corpora.protocols import Fold
 from speechbrain_e2v.downstream.fold_result import save_head
+from speechbrain_e2v.files.atomic import replace_text
 
 _FORMAT = 1
 # Run options that change where or how loudly a fold is trained, not its result.

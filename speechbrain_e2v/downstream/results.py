@@ -11,7 +11,7 @@ import json
 
 import numpy as np
 
-from speechbrain_e2v.atomic import replace_text
+from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.metrics import (
     SCORES,
     all_scores,

@@ -7,7 +7,7 @@ from pathlib import Path
 from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
-from speechbrain_e2v.atomic import replace_text
+from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.inference.classifier_folder import (
     DESCRIPTION,
     check_destination,

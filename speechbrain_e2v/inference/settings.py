@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from speechbrain_e2v.atomic import replace_text
+from speechbrain_e2v.files.atomic import replace_text
 
 SETTINGS = "extraction.json"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speechbrain_e2v.atomic import replace_text
+from speechbrain_e2v.files.atomic import replace_text
 
 FRAMES, INDEX = "frames.npy", "index.json"
 _PARTS = ".parts"

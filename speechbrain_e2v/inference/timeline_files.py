@@ -5,7 +5,7 @@ import io
 import json
 from pathlib import Path
 
-from speechbrain_e2v.atomic import replace_text
+from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.inference.timeline import Timeline
 from speechbrain_e2v.inference.timeline_plot import plot_timeline
 

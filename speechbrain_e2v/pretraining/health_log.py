@@ -4,7 +4,7 @@ import json
 import math
 from pathlib import Path
 
-from speechbrain_e2v.atomic import replace_text
+from speechbrain_e2v.files.atomic import replace_text
 
 
 class HealthLog:

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch.nn.functional import linear
 
-from speechbrain_e2v.atomic import replace_text
+from speechbrain_e2v.files.atomic import replace_text
 
 NINE_TOKENS = (
     "生气/angry",

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 import yaml
 
-from speechbrain_e2v.atomic import replace_text
+from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.published.emotion2vec_names import published_parameters
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechbrain_e2v import __version__
-from speechbrain_e2v.atomic import replace_text
+from speechbrain_e2v.files.atomic import replace_text
 
 _ENCODER_FILES = ("encoder.yaml", "encoder.safetensors", "card.json")
 

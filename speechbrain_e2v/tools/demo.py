@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from speechbrain_e2v.atomic import replace_text
+from speechbrain_e2v.files.atomic import replace_text
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SPEAKERS = 6

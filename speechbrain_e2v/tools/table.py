@@ -6,7 +6,7 @@ example:
 
 from pathlib import Path
 
-from speechbrain_e2v.atomic import replace_text
+from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.metrics import SCORES
 from speechbrain_e2v.report.page import results_page
 from speechbrain_e2v.report.rating_rows import (

@@ -7,7 +7,6 @@ import numpy as np
 from scipy.io import wavfile
 from tqdm import tqdm
 
-from speechbrain_e2v.atomic import replace_text
 from speechbrain_e2v.corpora.synthetic.prosody import (
     EMOTIONS,
     draw_manner,
@@ -15,6 +14,7 @@ from speechbrain_e2v.corpora.synthetic.prosody import (
 )
 from speechbrain_e2v.corpora.synthetic.utterance import compose_sentence, speak
 from speechbrain_e2v.corpora.synthetic.voice import SAMPLE_RATE
+from speechbrain_e2v.files.atomic import replace_text
 
 COLUMNS = ("path", "label", "speaker", "gender", "sentence")
 SENTENCES = 10

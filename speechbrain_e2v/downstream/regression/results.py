@@ -11,12 +11,12 @@ import io
 
 import numpy as np
 
-from speechbrain_e2v.atomic import replace_text
 from speechbrain_e2v.downstream.regression.intervals import rating_intervals
 from speechbrain_e2v.downstream.regression.metrics import CORRELATIONS
 from speechbrain_e2v.downstream.regression.sentiment_metrics import (
     target_scores,
 )
+from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.metrics import fold_spread
 
 

@@ -1,0 +1,1 @@
+"""Files written whole, folders with one writer, documents of others."""
