@@ -39,7 +39,7 @@ setup(
         "sentencepiece>=0.2.0",
         "numpy>=1.26",
         "scikit-learn>=1.4",
-        "scipy>=1.11",
+        "scipy>=1.15",
         "soundfile>=0.12",
         "safetensors>=0.4.3",
         "huggingface_hub>=0.23",

@@ -3,26 +3,18 @@
 import importlib.util
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+from speechbrain_e2v.corpora.corpus import Corpus
 
 TABLE = "labels.csv"  # of a corpus that is the user's own
 _DEPTH = 2
 
 
-def load_corpus(recipe):
-    """The corpus that a recipe's prepare script defines.
+def load_corpus(recipe: str | Path) -> Corpus:
+    """The corpus that the prepare script of ``recipes/<Corpus>`` defines.
 
-    Arguments
-    ---------
-    recipe : str or Path
-        ``recipes/<Corpus>``.
-
-    Returns
-    -------
-    Corpus
-
-    Example
-    -------
     >>> recipes = Path(__file__).resolve().parents[2] / "recipes"
     >>> load_corpus(recipes / "EmoDB").expected["utts"]
     535
@@ -31,40 +23,28 @@ def load_corpus(recipe):
     name = f"speechbrain_e2v_recipe_{script.stem}"
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, script)
+        assert spec is not None and spec.loader is not None  # it ends in .py
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         sys.modules[name] = module
     return sys.modules[name].CORPUS
 
 
-def find_corpora(root, recipes):
-    """Folders of corpora.
+def find_corpora(
+    root: str | Path, recipes: Sequence[Path]
+) -> dict[str, list[Path]]:
+    """Folders of corpora by recipe name, searched two folders deep.
 
     A folder is a recipe's when it has its name (``ravdess_speech`` is
-    RAVDESS-Speech), else when its parser can read it.
-
-    Arguments
-    ---------
-    root : str or Path
-        Searched two folders deep.
-    recipes : sequence of Path
-        Recipe folders; ``Custom`` matches every folder with ``labels.csv``.
-
-    Returns
-    -------
-    dict of str to list of Path
-        Recipe name to folders, none where the corpus is not there.
-
-    Raises
-    ------
-    ValueError
-        When there is no such root.
+    RAVDESS-Speech), else when its parser can read it; ``Custom`` matches every
+    folder with ``labels.csv`` that no recipe before it has taken. Raises
+    ValueError when there is no such root.
     """
     root = Path(root)
     if not root.is_dir():
         raise ValueError(f"data_root: there is no folder {root}")
     folders = _folders(root)
-    found = {}
+    found: dict[str, list[Path]] = {}
     for recipe in recipes:
         if recipe.name == "Custom":
             mine = [f for f in folders if (f / TABLE).is_file()]
@@ -78,26 +58,14 @@ def find_corpora(root, recipes):
     return found
 
 
-def speakers_of(corpus, folder):
-    """Speakers with at least one utterance of a class.
-
-    Arguments
-    ---------
-    corpus : Corpus
-        What a recipe knows.
-    folder : str or Path
-        Its data folder.
-
-    Returns
-    -------
-    set of str
-    """
+def speakers_of(corpus: Corpus, folder: str | Path) -> set[str]:
+    """Speakers with at least one utterance of a class."""
     corpus = corpus.bound_to(folder)
     listed = [u for u in corpus.parse(Path(folder)) if u.spk and u.emo_raw]
     return {u.spk for u in listed if corpus.class_of(u) is not None}
 
 
-def _folders(root):
+def _folders(root: Path) -> list[Path]:
     found, level = [root], [root]
     for _ in range(_DEPTH):
         level = [
@@ -110,11 +78,11 @@ def _folders(root):
     return found
 
 
-def _plain(name):
+def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _reads(corpus, folder):
+def _reads(corpus: Corpus, folder: Path) -> bool:
     try:
         listed = [u for u in corpus.parse(folder) if u.emo_raw]
         classes = {corpus.class_of(u) for u in listed}

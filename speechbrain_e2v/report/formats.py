@@ -22,15 +22,6 @@ _LATEX = {
 class Table:
     """Cells of text under headings.
 
-    Arguments
-    ---------
-    header : tuple of str
-        Headings.
-    rows : tuple of tuple of str
-        As many cells each.
-
-    Example
-    -------
     >>> table = Table(("a", "b"), (("x|y", "1"),))
     >>> print(table.markdown())
     | a | b |
@@ -40,22 +31,22 @@ class Table:
     'a,b\\nx|y,1\\n'
     """
 
-    header: tuple
-    rows: tuple
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for row in self.rows:
             if len(row) != len(self.header):
                 raise ValueError(f"{len(self.header)} headings, but {row}")
 
-    def markdown(self):
+    def markdown(self) -> str:
         """A Markdown table, without a newline at its end."""
         lines = [self.header, ["---"] * len(self.header), *self.rows]
         text = ["| " + " | ".join(map(_cell, line)) + " |" for line in lines]
         text[1] = "|" + "---|" * len(self.header)
         return "\n".join(text)
 
-    def csv(self):
+    def csv(self) -> str:
         """Comma-separated values with a header."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
@@ -63,7 +54,7 @@ class Table:
         writer.writerows(self.rows)
         return text.getvalue()
 
-    def latex(self):
+    def latex(self) -> str:
         """A tabular environment that needs no package."""
         lines = [
             r"\begin{tabular}{" + "l" * len(self.header) + "}",
@@ -77,11 +68,11 @@ class Table:
         return "\n".join(lines) + "\n"
 
 
-def _cell(text):
+def _cell(text: str) -> str:
     return str(text).replace("|", "\\|").replace("\n", " ")
 
 
-def _escaped(text):
+def _escaped(text: str) -> str:
     escaped = "".join(_LATEX.get(letter, letter) for letter in str(text))
     # A row that begins with a bracket would be an option of the row before.
     return "{}" + escaped if escaped.startswith("[") else escaped

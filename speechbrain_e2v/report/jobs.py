@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,22 +19,10 @@ _ENCODER_FILES = ("encoder.yaml", "encoder.safetensors", "card.json")
 class Job:
     """A command and where its results go.
 
-    Arguments
-    ---------
-    corpus, protocol, features : str
-        What it measures; ``features`` is the column of the table.
-    command : tuple of str
-        Script and arguments.
-    output : Path
-        Its folder.
-    encoder : Path or None
-        Encoder folder that it reads.
-    data : Path
-        The corpus. When a file in it changes, the job is run again, which
-        costs little where its cached features and folds still hold.
+    ``features`` is the column of the table. When a file of the corpus in
+    ``data`` changes, the job is run again, which costs little where its cached
+    features and folds still hold.
 
-    Example
-    -------
     >>> here = getfixture("tmp_path")
     >>> job = Job("EmoDB", "x", "mfcc", ("train.py",), here, None, here)
     >>> len(job.digest())
@@ -43,38 +32,32 @@ class Job:
     corpus: str
     protocol: str
     features: str
-    command: tuple
+    command: tuple[str, ...]
     output: Path
     encoder: Path | None
     data: Path
 
-    def digest(self):
+    def digest(self) -> str:
         """Of command, encoder, package version, and the corpus's file list."""
         digest = hashlib.sha256()
         digest.update(json.dumps([__version__, *self.command]).encode())
-        for name in _ENCODER_FILES if self.encoder else ():
-            path = self.encoder / name
-            if path.is_file():
-                digest.update(hashlib.sha256(path.read_bytes()).digest())
+        if self.encoder is not None:
+            for path in (self.encoder / name for name in _ENCODER_FILES):
+                if path.is_file():
+                    digest.update(hashlib.sha256(path.read_bytes()).digest())
         for entry in _files(self.data):
             digest.update(json.dumps(entry).encode())
         return digest.hexdigest()
 
-    def is_done(self):
+    def is_done(self) -> bool:
         """Whether the same command has already left its results."""
         note = self.output / "job.json"
         if not note.is_file() or not (self.output / "results.json").is_file():
             return False
         return json.loads(note.read_text("utf-8"))["digest"] == self.digest()
 
-    def run(self):
-        """Run it; its output goes to ``run.log``.
-
-        Returns
-        -------
-        str or None
-            Why it failed; ``None`` when it did not.
-        """
+    def run(self) -> str | None:
+        """Run it, with a ``run.log``; why it failed, if it did."""
         self.output.mkdir(parents=True, exist_ok=True)
         log = self.output / "run.log"
         with open(log, "w", encoding="utf-8") as file:
@@ -88,13 +71,13 @@ class Job:
         self.note_done()
         return None
 
-    def note_done(self):
+    def note_done(self) -> None:
         """Write ``job.json``: that it is done, and its column's name."""
         note = {"digest": self.digest(), "features": self.features}
         replace_text(self.output / "job.json", json.dumps(note) + "\n")
 
 
-def _files(folder):
+def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
     """Name, size and time of change of every file, read without opening."""
     for parent, folders, names in os.walk(folder):
         folders.sort()
@@ -109,7 +92,7 @@ def _files(folder):
             )
 
 
-def _reason(text, status):
+def _reason(text: str, status: int) -> str:
     """The recipe's own line, else the last one."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for line in lines:

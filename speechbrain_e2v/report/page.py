@@ -1,12 +1,17 @@
 """A page of results: overview, folds, comparisons, marks."""
 
-from speechbrain_e2v.report import rating_tables
-from speechbrain_e2v.report.recipe_index import legend_of
+from collections.abc import Sequence
+
+from speechbrain_e2v.report.rows import ResultRow
 from speechbrain_e2v.report.tables import (
+    Missing,
+    caveat_letters,
     comparisons,
     folds_table,
-    number_marks,
+    legend,
     overview,
+    polarity_overview,
+    rating_overview,
 )
 
 _ABOUT = """Percent, pooled over folds, in brackets the 95 % interval when
@@ -17,50 +22,44 @@ _PAIRS = """p: two-sided, predictions of whole speakers swapped; not corrected
 for the number of comparisons. With few speakers it cannot be small: S speakers
 give at least 2 / 2^S.
 """
+_RATINGS = """CCC and r of -1 to 1, MAE in units of the scale, in
+brackets the 95 % interval when speakers are drawn again.
+"""
+_POLARITY = """Of the same predictions: two classes by sign, percent,
+either "negative or not" of all segments (has 0) or the sign of those that are
+not zero (non 0); and whole steps. `paper` is the weighted F1 of emotion2vec
+base as printed, of a *classifier* of the segments that are not zero: another
+task.
+"""
 
 
-def results_page(rows, missing=(), metric="auto", title="Results", ratings=()):
-    """Markdown with every table of some results.
-
-    Arguments
-    ---------
-    rows : sequence of ResultRow
-        Results.
-    missing : sequence of Missing
-        Experiments without a result.
-    metric : str
-        A score, or ``auto``: what the paper prints first.
-    title : str
-        Heading.
-    ratings : sequence of RatingRow
-        Results of regressions.
-
-    Returns
-    -------
-    str
-    """
+def results_page(
+    rows: Sequence[ResultRow],
+    missing: Sequence[Missing] = (),
+    metric: str = "auto",
+    title: str = "Results",
+) -> str:
+    """Markdown with every table of some results."""
+    classified = [row for row in rows if not row.scales]
+    rated = [row for row in rows if row.scales]
+    letters = caveat_letters([*classified, *rated])
     parts = [f"# {title}\n"]
-    if rows or missing or not ratings:
-        parts += [_ABOUT, overview(rows, missing, metric).markdown()]
-    legend = legend_of([*rows, *ratings])
-    if legend:
-        parts.append("\n" + legend)
-    if rows:
+    if classified or missing or not rated:
+        table = overview(classified, missing, metric, letters)
+        parts += [_ABOUT, table.markdown()]
+    if letters:
+        parts.append("\n" + legend(letters))
+    if classified:
         parts.append("\n## Over folds\n")
-        parts.append(folds_table(rows, metric).markdown())
-        pairs = comparisons(rows, metric)
+        parts.append(folds_table(classified, metric).markdown())
+        pairs = comparisons(classified, metric)
         if pairs.rows:
             parts.append(f"\n## Paired differences\n\n{_PAIRS}")
             parts.append(pairs.markdown())
-    if ratings:
-        parts += _regressions(ratings, number_marks([*rows, *ratings]))
+    if rated:
+        table = rating_overview(rated, letters)
+        parts += ["\n## Regression\n", _RATINGS, table.markdown()]
+        polarity = polarity_overview(rated)
+        if polarity.rows:
+            parts += ["\n" + _POLARITY, polarity.markdown()]
     return "\n".join(parts) + "\n"
-
-
-def _regressions(ratings, letters):
-    table = rating_tables.rating_overview(ratings, letters)
-    parts = ["\n## Regression\n", rating_tables.ABOUT, table.markdown()]
-    polarity = rating_tables.polarity_overview(ratings)
-    if polarity.rows:
-        parts += ["\n" + rating_tables.ABOUT_POLARITY, polarity.markdown()]
-    return parts

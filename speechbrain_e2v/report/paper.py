@@ -12,39 +12,26 @@ _CONVERSATION = "conversation"
 
 @dataclass(frozen=True)
 class PaperRow:
-    """One experiment of the paper.
+    """One experiment of the paper, in the names of this collection.
 
-    Arguments
-    ---------
-    table : int
-        Where it stands.
-    corpus, task, protocol : str
-        In the names of this collection; task is ``emotion``, ``song``,
-        ``sentiment`` or ``conversation``.
-    n_folds : int
-        Number of folds.
-    scores : dict
-        ``wa, ua, wf1, macro_f1`` in percent; only those that are printed.
-    model : str
-        As the paper names it; ``emotion2vec`` but for conversations.
+    ``scores`` are ``wa, ua, wf1, macro_f1`` in percent, only those that are
+    printed; ``model`` is ``emotion2vec`` but for conversations.
 
-    Example
-    -------
     >>> paper_row("EmoDB", "random_kfold").scores["wa"]
     84.34
     """
 
     table: int
     corpus: str
-    task: str
+    task: str  # emotion, song, sentiment or conversation
     protocol: str
     n_folds: int
-    scores: dict
+    scores: dict[str, float]
     model: str
 
 
 @lru_cache
-def _all_rows():
+def _all_rows() -> tuple[PaperRow, ...]:
     with open(_FILE, newline="", encoding="utf-8") as file:
         return tuple(
             PaperRow(
@@ -60,50 +47,27 @@ def _all_rows():
         )
 
 
-def paper_rows():
+def paper_rows() -> tuple[PaperRow, ...]:
     """emotion2vec on single utterances (Tables 2 to 5 and 7), in order.
 
-    Returns
-    -------
-    tuple of PaperRow
-
-    Example
-    -------
     >>> len(paper_rows())
     19
     """
     return tuple(row for row in _all_rows() if row.task != _CONVERSATION)
 
 
-def conversation_rows():
+def conversation_rows() -> tuple[PaperRow, ...]:
     """Everybody's emotion prediction in conversation (Table 6), in order.
 
-    Returns
-    -------
-    tuple of PaperRow
-
-    Example
-    -------
     >>> conversation_rows()[0].model, conversation_rows()[0].scores["ua"]
     ('Noroozi et al. (2017)', 56.78)
     """
     return tuple(row for row in _all_rows() if row.task == _CONVERSATION)
 
 
-def paper_row(corpus, protocol):
+def paper_row(corpus: str, protocol: str) -> PaperRow | None:
     """emotion2vec's experiment on a corpus under a protocol.
 
-    Arguments
-    ---------
-    corpus, protocol : str
-        As in ``results.json``.
-
-    Returns
-    -------
-    PaperRow or None
-
-    Example
-    -------
     >>> paper_row("EmoDB", "leave_one_speaker_out") is None
     True
     """

@@ -1,15 +1,22 @@
 """``recipes/README.md``: every recipe, the paper's number and ours."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from speechbrain_e2v.report.formats import Table
 from speechbrain_e2v.report.paper import paper_row
-from speechbrain_e2v.report.rating_tables import short_scores
-from speechbrain_e2v.report.recipe_plans import plan_of, recipe_plans
-from speechbrain_e2v.report.tables import NOTHING, number_marks
+from speechbrain_e2v.report.recipe_plans import Plan, plan_of, recipe_plans
+from speechbrain_e2v.report.rows import ResultRow
+from speechbrain_e2v.report.tables import (
+    NOTHING,
+    caveat_codes,
+    caveat_letters,
+    legend,
+)
 
 _SCORES = ("wa", "ua", "wf1")
 _PREDICTED = ("ua", "macro_f1")  # of a conversation
+_NO_DATA = "no data here"
 _HEAD = """# Recipes
 
 One folder a corpus. Its `README.md` says what it is, its licence, how to get
@@ -59,49 +66,40 @@ e2v table results/reproduce -o results/table.md
 """  # noqa: E501
 
 
-def matrix(recipes, rows, ratings=()):
+def recipe_index(recipes: str | Path, rows: Sequence[ResultRow]) -> Table:
     """Corpus, task, protocol, paper, ours, marks and command.
 
-    Arguments
-    ---------
-    recipes : str or Path
-        The folder ``recipes``.
-    rows : sequence of ResultRow
-        Results; those of no recipe's plan are left out.
-    ratings : sequence of RatingRow
-        Results of regressions.
-
-    Returns
-    -------
-    Table
+    ``rows`` of no recipe's plan are left out.
     """
     folders = sorted(
         {path.parent for path in Path(recipes).glob("*/*_prepare.py")},
         key=lambda folder: folder.name.lower(),
     )
-    letters = number_marks([*rows, *ratings])
+    letters = caveat_letters(rows)
     lines = []
     for folder in folders:
         plans = recipe_plans(folder)
         link = f"[{folder.name}]({folder.name}/README.md)"
         if not plans or folder.name == "Synthetic":
             lines.append((link, *_without_task(folder, plans)))
-        for plan in plans if folder.name != "Synthetic" else ():
-            lines += [
-                (link, plan.task, f"`{plan.protocol}`", *cells)
-                + (f"`{plan.command}`",)
-                for cells in _scores(plan, rows, letters)
-            ]
-        others = (
-            *_conversation(folder, rows, letters),
-            *_regression(folder, ratings, letters),
-        )
-        lines += [(link, *cells) for cells in others]
+            plans = []
+        cells = [_classification(plan, rows, letters) for plan in plans]
+        cells += _conversation(folder, rows, letters)
+        cells += _regression(folder, rows, letters)
+        lines += [(link, *line) for line in cells]
     header = ("corpus", "task", "protocol", "paper", "ours", "marks", "command")
     return Table(header, tuple(lines))
 
 
-def _without_task(folder, plans):
+def index_page(recipes: str | Path, rows: Sequence[ResultRow]) -> str:
+    """The whole of ``recipes/README.md``."""
+    letters = caveat_letters(rows)
+    marks = "\n" + legend(letters) if letters else ""
+    table = recipe_index(recipes, rows).markdown()
+    return f"{_HEAD}{table}\n{marks}{_TAIL}"
+
+
+def _without_task(folder: Path, plans: Sequence[Plan]) -> tuple[str, ...]:
     (prepare,) = folder.glob("*_prepare.py")
     if not plans:
         command = f"python {prepare.name} --data_folder DIR --manifest FILE"
@@ -109,104 +107,91 @@ def _without_task(folder, plans):
     return "no speech, tests only", *[NOTHING] * 4, f"`{plans[0].command}`"
 
 
-def _scores(plan, rows, letters):
-    paper = paper_row(plan.recipe, plan.protocol)
-    printed = _joined(paper.scores) if paper else NOTHING
+def _classification(
+    plan: Plan, rows: Iterable[ResultRow], letters: dict[str, str]
+) -> tuple[str, ...]:
     here = [
         row
         for row in rows
         if row.corpus.split(":")[0] == plan.recipe
         and row.protocol == plan.protocol
+        and not row.scales
     ]
-    if not here:
-        return [(printed, "no data here", NOTHING)]
-    ours = "; ".join(
+    ours = [
         f"{row.corpus.partition(': ')[2]} {row.features}".strip()
-        + f": {_joined(row.pooled)}"
+        + f": {_joined(row.pooled, _SCORES)}"
         for row in here
+    ]
+    return (
+        plan.task,
+        f"`{plan.protocol}`",
+        _printed(plan.recipe, plan.protocol, _SCORES),
+        "; ".join(ours) or _NO_DATA,
+        caveat_codes(here, letters),
+        f"`{plan.command}`",
     )
-    return [(printed, ours, _codes(here, letters))]
 
 
-def _regression(folder, ratings, letters):
+def _conversation(
+    folder: Path, rows: Iterable[ResultRow], letters: dict[str, str]
+) -> list[tuple[str, ...]]:
+    plan = plan_of(folder, "conversation.yaml")
+    if plan is None:
+        return []
+    protocol, command = plan
+    corpus = f"{folder.name} conversation, speech"
+    here = [r for r in rows if (r.corpus, r.protocol) == (corpus, protocol)]
+    ours = [f"{r.features}: {_joined(r.pooled, _PREDICTED)}" for r in here]
+    return [
+        (
+            "conversation",
+            f"`{protocol}`",
+            _printed(corpus, protocol, _PREDICTED),
+            "; ".join(ours) or _NO_DATA,
+            caveat_codes(here, letters),
+            f"`{command}`",
+        )
+    ]
+
+
+def _regression(
+    folder: Path, rows: Iterable[ResultRow], letters: dict[str, str]
+) -> list[tuple[str, ...]]:
     plan = plan_of(folder, "regression.yaml")
     if plan is None:
         return []
     protocol, command = plan
     here = [
         row
-        for row in ratings
-        if (row.corpus, row.protocol) == (folder.name, protocol)
+        for row in rows
+        if (row.corpus, row.protocol) == (folder.name, protocol) and row.scales
     ]
-    ours = "; ".join(map(short_scores, here)) or "no data here"
-    first = ("regression", f"`{protocol}`", NOTHING)
-    return [(*first, ours, _codes(here, letters), f"`{command}`")]
+    return [
+        (
+            "regression",
+            f"`{protocol}`",
+            NOTHING,
+            "; ".join(map(_rating_scores, here)) or _NO_DATA,
+            caveat_codes(here, letters),
+            f"`{command}`",
+        )
+    ]
 
 
-def _conversation(folder, rows, letters):
-    plan = plan_of(folder, "conversation.yaml")
-    if plan is None:
-        return []
-    protocol, command = plan
-    corpus = f"{folder.name} conversation, speech"
-    paper = paper_row(corpus, protocol)
-    printed = _joined(paper.scores, _PREDICTED) if paper else NOTHING
-    here = [r for r in rows if (r.corpus, r.protocol) == (corpus, protocol)]
-    ours = "; ".join(
-        f"{row.features}: {_joined(row.pooled, _PREDICTED)}" for row in here
+def _rating_scores(row: ResultRow) -> str:
+    each = ", ".join(
+        f"{rating} {row.pooled[f'ccc_{rating}']:.3f}" for rating in row.scales
     )
-    codes = _codes(here, letters)
-    first = ("conversation", f"`{protocol}`", printed)
-    return [(*first, ours or "no data here", codes, f"`{command}`")]
+    mae = row.pooled["mae"]
+    return f"{row.features}, {row.predictor}: CCC {each}; MAE {mae:.3f}"
 
 
-def _codes(rows, letters):
-    marks = {letters[mark] for row in rows for mark in row.marks}
-    return " ".join(sorted(marks)) or NOTHING
+def _printed(corpus: str, protocol: str, names: Sequence[str]) -> str:
+    paper = paper_row(corpus, protocol)
+    return _joined(paper.scores, names) if paper else NOTHING
 
 
-def _joined(scores, names=_SCORES):
+def _joined(scores: dict[str, float], names: Sequence[str]) -> str:
     return " / ".join(
         f"{scores[name]:.2f}" if name in scores else NOTHING for name in names
     )
-
-
-def matrix_page(recipes, rows, ratings=()):
-    """The whole of ``recipes/README.md``.
-
-    Arguments
-    ---------
-    recipes : str or Path
-        The folder ``recipes``.
-    rows : sequence of ResultRow
-        Results.
-    ratings : sequence of RatingRow
-        Results of regressions.
-
-    Returns
-    -------
-    str
-    """
-    table = matrix(recipes, rows, ratings)
-    legend = legend_of([*rows, *ratings])
-    return f"{_HEAD}{table.markdown()}\n{legend and chr(10) + legend}{_TAIL}"
-
-
-def legend_of(rows):
-    """What the letters of the marks stand for, one a line.
-
-    Arguments
-    ---------
-    rows : sequence of ResultRow or RatingRow
-        Results.
-
-    Returns
-    -------
-    str
-        Empty without marks.
-    """
-    marks = number_marks(rows)
-    if not marks:
-        return ""
-    lines = [f"* {letter}: {mark}" for mark, letter in marks.items()]
-    return "Marks:\n\n" + "\n".join(lines) + "\n"

@@ -13,25 +13,11 @@ _FRAGMENT = re.compile(r"!include:\S*/(\w+)_probe\.yaml")
 
 @dataclass(frozen=True)
 class Plan:
-    """One experiment of a recipe.
+    """One experiment of a recipe: ``recipes/<recipe>/hparams/<yaml>``.
 
-    Arguments
-    ---------
-    recipe : str
-        Folder below ``recipes``.
-    yaml : str
-        File below its ``hparams``.
-    protocol : str
-        Name of the protocol.
-    n_folds : int
-        Number of folds.
-    overridden : bool
-        Whether protocol and folds are given on the command line.
-    head : str
-        Fragment of the probe, ``linear`` or ``sentiment``.
+    ``overridden``: protocol and folds are given on the command line; ``head``:
+    the fragment of the probe, ``linear`` or ``sentiment``.
 
-    Example
-    -------
     >>> Plan("EmoDB", "linear.yaml", "random_kfold", 10, False, "linear").task
     'emotion'
     """
@@ -44,7 +30,7 @@ class Plan:
     head: str
 
     @property
-    def task(self):
+    def task(self) -> str:
         """``emotion``, ``song`` or ``sentiment``."""
         paper = paper_row(self.recipe, self.protocol)
         if paper is not None:
@@ -54,7 +40,7 @@ class Plan:
         return "sentiment" if self.head == "sentiment" else "emotion"
 
     @property
-    def command(self):
+    def command(self) -> str:
         """The command, from the folder of the recipe."""
         command = (
             f"python train.py hparams/{self.yaml} --data_folder DIR "
@@ -72,23 +58,11 @@ class _Plain(yaml.SafeLoader):
 _Plain.add_multi_constructor("!", lambda loader, suffix, node: None)
 
 
-def recipe_plans(folder):
-    """The experiments of a recipe: its yaml files, and the paper's others.
+def recipe_plans(folder: str | Path) -> list[Plan]:
+    """The experiments of ``recipes/<Corpus>``, and others of the paper on it.
 
-    Arguments
-    ---------
-    folder : str or Path
-        ``recipes/<Corpus>``.
-
-    Returns
-    -------
-    list of Plan
-        Empty for a corpus that only serves pre-training.
-
-    Raises
-    ------
-    ValueError
-        For a yaml without protocol or number of folds.
+    Empty for a corpus that only serves pre-training. Raises ValueError for a
+    yaml without protocol or number of folds.
     """
     folder = Path(folder)
     plans = []
@@ -128,23 +102,9 @@ def recipe_plans(folder):
     return plans
 
 
-def plan_of(folder, name):
-    """What a yaml of another task runs by default, if the recipe has it.
+def plan_of(folder: str | Path, name: str) -> tuple[str, str] | None:
+    """Protocol and command of a yaml of another task, if the recipe has it.
 
-    Arguments
-    ---------
-    folder : str or Path
-        ``recipes/<Corpus>``.
-    name : str
-        ``regression.yaml`` or ``conversation.yaml``.
-
-    Returns
-    -------
-    tuple or None
-        Protocol and command, from the folder of the recipe.
-
-    Example
-    -------
     >>> mosi = Path(__file__).resolve().parents[2] / "recipes/CMU-MOSI"
     >>> plan_of(mosi, "regression.yaml")[0]
     'official'

@@ -1,57 +1,49 @@
-"""What a table needs of a results.json."""
+"""What a table needs of a results.json, whatever was predicted."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from speechbrain_e2v.downstream.results import FORMAT
-from speechbrain_e2v.report.paper import paper_row
+from speechbrain_e2v.report.paper import PaperRow, paper_row
+
+_BASELINES = {
+    "statistics of MFCCs": "MFCC statistics",
+    "encoder at random initialisation": "random encoder",
+}
 
 
 @dataclass(frozen=True)
 class ResultRow:
-    """One experiment.
+    """One experiment: a classification, or a regression if it has ``scales``.
 
-    Arguments
-    ---------
-    corpus, protocol : str
-        What was tested, and how.
-    features, classifier : str
-        Short names.
-    trained : bool
-        Whether the features are of an encoder that learned something.
-    pooled, fold_spread : dict
-        Scores as in ``results.json``.
-    interval95 : dict or None
-        By speaker.
-    marks : tuple of str
-        What a reader has to know.
-    folds, seeds, utterances : int
-        How many.
-    folder : Path
-        Where ``results.json`` lies.
+    Scores and intervals (95 %, speakers drawn again; ``None`` with one
+    speaker) are those of ``results.json``, percent but for CCC, r and MAE.
+    ``predictor`` is the short name of the classifier or regressor.
     """
 
     corpus: str
     protocol: str
     features: str
-    classifier: str
-    trained: bool
-    pooled: dict
-    fold_spread: dict
-    interval95: dict | None
-    marks: tuple
+    predictor: str
+    trained: bool  # features of an encoder that learned something
+    scales: dict[str, tuple[float, float]]
+    pooled: dict[str, float]
+    fold_spread: dict[str, dict[str, float]]
+    interval95: dict[str, tuple[float, float]] | None
+    caveats: tuple[str, ...]
     folds: int
     seeds: int
     utterances: int
     folder: Path
 
     @property
-    def paper(self):
-        """The paper's row of this corpus and protocol, or None."""
+    def paper(self) -> PaperRow | None:
+        """The paper's row of this corpus and protocol."""
         return paper_row(self.corpus, self.protocol)
 
-    def difference(self, metric):
+    def difference(self, metric: str) -> float | None:
         """Points above the paper, None where there is nothing to compare."""
         if not self.trained or self.paper is None:
             return None
@@ -59,83 +51,46 @@ class ResultRow:
         return None if printed is None else self.pooled[metric] - printed
 
 
-def find_results(paths):
-    """``results.json`` files, given or below the folders given.
+def find_results(paths: Iterable[str | Path]) -> list[Path]:
+    """``results.json`` files, given or below the folders given, each once.
 
-    Arguments
-    ---------
-    paths : iterable of str or Path
-        Files and folders.
+    Raises ValueError naming a path with no results.
 
-    Returns
-    -------
-    list of Path
-        Sorted, each once.
-
-    Raises
-    ------
-    ValueError
-        Naming a path with no results.
-
-    Example
-    -------
     >>> folder = getfixture("tmp_path")
     >>> (folder / "results.json").touch()
     >>> len(find_results([folder, folder / "results.json"]))
     1
     """
-    found = set()
+    found: set[Path] = set()
     for path in map(Path, paths):
         here = [path] if path.is_file() else path.rglob("results.json")
-        here = {p.resolve() for p in here}
-        if not here:
+        resolved = {p.resolve() for p in here}
+        if not resolved:
             raise ValueError(
                 f"{path}: there is no results.json; give the output folder of "
                 "a recipe's train.py"
             )
-        found |= here
+        found |= resolved
     return sorted(found)
 
 
-def read_rows(paths):
-    """Rows of many results; the same name twice gets its folder's.
+def read_rows(paths: Iterable[str | Path]) -> list[ResultRow]:
+    """Rows of ``results.json`` files; the same name twice gets its folder's.
 
-    Arguments
-    ---------
-    paths : iterable of Path
-        ``results.json`` files.
-
-    Returns
-    -------
-    list of ResultRow
-        As :func:`in_order` puts them.
-
-    Raises
-    ------
-    ValueError
-        Naming a file that is no results.json of this version.
+    Raises ValueError naming a file that is no results.json of this version.
     """
     rows = [_read(Path(path)) for path in paths]
     names = [_name(row) for row in rows]
-    rows = [
-        _renamed(row) if names.count(name) > 1 else row
+    return in_order(
+        replace(row, features=f"{row.features} ({row.folder.name})")
+        if names.count(name) > 1
+        else row
         for row, name in zip(rows, names, strict=True)
-    ]
-    return in_order(rows)
+    )
 
 
-def in_order(rows):
-    """By corpus and protocol, baselines first.
-
-    Arguments
-    ---------
-    rows : iterable of ResultRow
-        Results.
-
-    Returns
-    -------
-    list of ResultRow
-    """
+def in_order(rows: Iterable[ResultRow]) -> list[ResultRow]:
+    """By corpus and protocol, baselines first."""
     return sorted(
         rows,
         key=lambda row: (
@@ -147,56 +102,72 @@ def in_order(rows):
     )
 
 
-def baselines_first(name):
+def baselines_first(name: str) -> tuple[int, str]:
     """Sort key of the names of features.
 
-    Example
-    -------
     >>> sorted(["a", "random encoder", "MFCC statistics"], key=baselines_first)
     ['MFCC statistics', 'random encoder', 'a']
     """
-    order = ("MFCC statistics", "random encoder")
+    order = list(_BASELINES.values())
     return (order.index(name) if name in order else len(order), name)
 
 
-def _name(row):
-    return row.corpus, row.protocol, row.features, row.classifier
+def features_name(upstream: dict) -> str:
+    """A short name of what made the features.
+
+    >>> features_name({"kind": "trained encoder", "source": "x/encoder"})
+    'x/encoder'
+    """
+    if upstream["kind"] == "trained encoder":
+        card = upstream.get("card") or {}
+        return str(card.get("name") or upstream.get("source") or "encoder")
+    return _BASELINES.get(upstream["kind"], upstream["kind"])
 
 
-def _renamed(row):
-    values = {**vars(row), "features": f"{row.features} ({row.folder.name})"}
-    return ResultRow(**values)
+def _name(row: ResultRow) -> tuple[str, ...]:
+    return row.corpus, row.protocol, row.features, row.predictor
 
 
-def _read(path):
+def _read(path: Path) -> ResultRow:
     try:
         results = json.loads(path.read_text("utf-8"))
         if results["format"] != FORMAT:
             raise ValueError(f"format {results['format']}, not {FORMAT}")
         upstream, protocol = results["upstream"], results["protocol"]
+        rated = "regressor" in results
+        trained = upstream["kind"] == "trained encoder"
+        if rated:
+            predictor = _regressor_name(results["regressor"])
+            caveats = []
+            utterances = results["n_tested"]
+        else:
+            predictor = _classifier_name(results["classifier"])
+            caveats = _other_probe(results["classifier"]) if trained else []
+            utterances = sum(results["counts"].values())
         return ResultRow(
-            results["corpus"],
-            protocol["name"],
-            _column(path.parent) or features_name(upstream),
-            _classifier_name(results["classifier"]),
-            upstream["kind"] == "trained encoder",
-            results["pooled"],
-            results["fold_spread"],
-            results["interval95"],
-            tuple(protocol["marks"]) + _other_probe(results),
-            protocol["n_folds"],
-            len(results["seeds"]),
-            sum(results["counts"].values()),
-            path.parent,
+            corpus=results["corpus"],
+            protocol=protocol["name"],
+            features=_column(path.parent) or features_name(upstream),
+            predictor=predictor,
+            trained=trained,
+            scales=results["scales"] if rated else {},
+            pooled=results["pooled"],
+            fold_spread=results["fold_spread"],
+            interval95=results["interval95"],
+            caveats=(*protocol["marks"], *caveats),
+            folds=protocol["n_folds"],
+            seeds=len(results["seeds"]),
+            utterances=utterances,
+            folder=path.parent,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path} is no results.json of this version ({error!r}); run the "
             "recipe again"
         ) from error
 
 
-def _column(folder):
+def _column(folder: Path) -> str | None:
     """The name that `e2v reproduce` gave the features, if it did."""
     note = folder / "job.json"
     if not note.is_file():
@@ -204,46 +175,25 @@ def _column(folder):
     return json.loads(note.read_text("utf-8")).get("features")
 
 
-def features_name(upstream):
-    """A short name of what made the features.
-
-    Arguments
-    ---------
-    upstream : dict
-        As in ``results.json``.
-
-    Returns
-    -------
-    str
-
-    Example
-    -------
-    >>> features_name({"kind": "trained encoder", "source": "x/encoder"})
-    'x/encoder'
-    """
-    if upstream["kind"] == "trained encoder":
-        card = upstream.get("card") or {}
-        return str(card.get("name") or upstream.get("source") or "encoder")
-    return {
-        "statistics of MFCCs": "MFCC statistics",
-        "encoder at random initialisation": "random encoder",
-    }.get(upstream["kind"], upstream["kind"])
-
-
-def _other_probe(results):
+def _other_probe(description: dict) -> list[str]:
     """The paper's numbers are of its own probe.
 
-    Conversations have no probe; their own marks name another network.
+    Conversations have no probe; their own caveats name another network.
     """
-    name = str(results["classifier"].get("kind"))
-    trained = results["upstream"]["kind"] == "trained encoder"
-    own = name == "probe" or name.startswith("conversation network")
-    if not trained or own:
-        return ()
-    classifier = _classifier_name(results["classifier"])
-    return (f"by {classifier}, not by the paper's probe",)
+    name = str(description.get("kind"))
+    if name == "probe" or name.startswith("conversation network"):
+        return []
+    return [f"by {_classifier_name(description)}, not by the paper's probe"]
 
 
-def _classifier_name(description):
+def _classifier_name(description: dict) -> str:
     kind = str(description.get("kind", "classifier"))
     return kind.partition(" on standardised")[0]
+
+
+def _regressor_name(description: dict) -> str:
+    """Kind, and what was minimised where there was a choice."""
+    name = str(description["kind"]).partition(" on ")[0]
+    head = (description.get("head") or {}).get("name")
+    details = [x for x in (head, description.get("objective")) if x]
+    return f"{name} ({', '.join(details)})" if details else name

@@ -7,73 +7,56 @@ changes nothing but chance. All ``2 ** S`` ways are tried for few speakers.
 """
 
 import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import permutation_test
 
 from speechbrain_e2v.metrics import SCORES, scores_of_confusions
 
-_EXACT = 12  # speakers; 4096 ways
+_SWAPS = 4096  # all of them for twelve speakers or fewer
 _DRAWS = 4000
 
+Predictions = dict[str, list[str]]
 
-def read_predictions(path):
-    """Read ``predictions.csv`` of a run.
 
-    Arguments
-    ---------
-    path : str or Path
-        What a recipe wrote.
+@dataclass(frozen=True)
+class PairedDifference:
+    """Points, their 95 % interval (``None`` of one speaker), two-sided p."""
 
-    Returns
-    -------
-    dict
-        Columns ``id, speaker, reference, predicted``, lists of str. An
-        utterance of unknown speaker is its own speaker.
+    difference: float
+    interval95: tuple[float, float] | None
+    p: float
+    speakers: int
+
+
+def read_predictions(path: str | Path) -> Predictions:
+    """Columns ``id, speaker, reference, predicted`` of a ``predictions.csv``.
+
+    An utterance of unknown speaker is its own speaker.
     """
     with open(Path(path), newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     columns = ("id", "speaker", "reference", "predicted")
     found = {name: [row[name] for row in rows] for name in columns}
-    found["speaker"] = [
-        speaker or name
-        for speaker, name in zip(found["speaker"], found["id"], strict=True)
-    ]
+    found["speaker"] = [row["speaker"] or row["id"] for row in rows]
     return found
 
 
-def paired_difference(first, second, metric="wa", draws=_DRAWS, seed=0):
+def paired_difference(
+    first: Predictions, second: Predictions, metric: str = "wa"
+) -> PairedDifference:
     """How much better the first is, pooled over folds and seeds.
 
-    Arguments
-    ---------
-    first, second : dict
-        As :func:`read_predictions` gives them, of the same utterances; the
-        number of seeds may differ.
-    metric : str
-        ``wa``, ``ua``, ``wf1`` or ``macro_f1``.
-    draws : int
-        Draws for the interval, and for p beyond twelve speakers.
-    seed : int
-        Seed of the draws.
+    The number of seeds may differ. Raises ValueError for an unknown metric,
+    other utterances or other references.
 
-    Returns
-    -------
-    dict
-        ``difference`` (points), ``interval95``, ``p`` (two-sided),
-        ``speakers``.
-
-    Raises
-    ------
-    ValueError
-        For an unknown metric, other utterances or other references.
-
-    Example
-    -------
     >>> one = {"id": ["a", "b"], "speaker": ["1", "2"],
     ...        "reference": ["x", "y"], "predicted": ["x", "y"]}
     >>> other = {**one, "predicted": ["x", "x"]}
-    >>> paired_difference(one, other)["difference"]
+    >>> paired_difference(one, other).difference
     50.0
     """
     if metric not in SCORES:
@@ -82,55 +65,57 @@ def paired_difference(first, second, metric="wa", draws=_DRAWS, seed=0):
     classes = sorted({*first["reference"], *first["predicted"],
                       *second["predicted"]})  # fmt: skip
     names = sorted(set(first["speaker"]))
-    sides = [_confusions(side, classes, names) for side in (first, second)]
-    # Runs with several seeds must not weigh more than runs with one.
-    scale = sides[0].sum() / sides[1].sum()
-    sides = sides[0].astype(np.float64), sides[1] * scale
-
-    def score(confusions):
-        return scores_of_confusions(confusions)[metric]
-
-    def difference(weights):  # [R, S] -> [R]
-        ours, theirs = (np.einsum("rs,sij->rij", weights, c) for c in sides)
-        return score(ours) - score(theirs)
-
     count = len(names)
-    observed = float(difference(np.ones((1, count)))[0])
-    generator = np.random.default_rng(seed)
-    interval = None
-    if count > 1:
-        drawn = generator.multinomial(
-            count, np.full(count, 1 / count), size=draws
-        )
-        interval = np.percentile(
-            difference(drawn.astype(np.float64)), (2.5, 97.5)
-        ).tolist()
-    swaps = _swaps(count, draws, generator)
-    kept = [
-        np.einsum("rs,sij->rij", 1 - swaps, mine)
-        + np.einsum("rs,sij->rij", swaps, other)
-        for mine, other in (sides, sides[::-1])
-    ]
-    under_chance = np.abs(score(kept[0]) - score(kept[1]))
-    extreme = int((under_chance >= abs(observed) - 1e-9).sum())
-    exact = count <= _EXACT
-    p = extreme / len(swaps) if exact else (extreme + 1) / (len(swaps) + 1)
-    return {
-        "difference": observed,
-        "interval95": interval,
-        "p": p,
-        "speakers": count,
-    }
+    ours, theirs = (  # confusions [S, C, C]
+        _confusions(side, classes, names).astype(np.float64)
+        for side in (first, second)
+    )
+    # Runs with several seeds must not weigh more than runs with one.
+    theirs *= ours.sum() / theirs.sum()
+
+    def difference(kept, swapped):  # weights of speakers [R, S] -> [R]
+        def score(one, other):
+            return scores_of_confusions(
+                np.einsum("rs,sij->rij", kept, one)
+                + np.einsum("rs,sij->rij", swapped, other)
+            )[metric]
+
+        return score(ours, theirs) - score(theirs, ours)
+
+    ones, zeros = np.ones((1, count)), np.zeros((1, count))
+    observed = float(difference(ones, zeros)[0])
+    if count == 1:  # to swap all there is changes nothing
+        return PairedDifference(observed, None, 1.0, count)
+    drawn = np.random.default_rng(0).multinomial(
+        count, np.full(count, 1 / count), size=_DRAWS
+    )
+    low, high = np.percentile(
+        difference(drawn.astype(np.float64), np.zeros(drawn.shape)), (2.5, 97.5)
+    ).tolist()
+
+    def size(kept, swapped, axis):
+        shape = kept.shape[:-1]
+        found = difference(kept.reshape(-1, count), swapped.reshape(-1, count))
+        # What differs by the order of a sum alone is no more extreme.
+        return np.abs(found).round(9).reshape(shape)
+
+    # What scipy exchanges within a speaker is the one and the zero.
+    test = permutation_test(
+        (ones[0], zeros[0]),
+        size,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=_SWAPS,
+        alternative="greater",
+        rng=np.random.default_rng(0),
+    )
+    return PairedDifference(observed, (low, high), float(test.pvalue), count)
 
 
-def _swaps(count, draws, generator):
-    if count <= _EXACT:
-        ways = np.arange(2**count)[:, None] >> np.arange(count)
-        return (ways & 1).astype(np.float64)
-    return generator.integers(2, size=(draws, count)).astype(np.float64)
-
-
-def _confusions(side, classes, names):
+def _confusions(
+    side: Predictions, classes: Sequence[str], names: Sequence[str]
+) -> np.ndarray:
+    """Confusions of each speaker [S, C, C]."""
     index = {name: i for i, name in enumerate(classes)}
     owner = {name: i for i, name in enumerate(names)}
     counts = np.zeros((len(names), len(classes), len(classes)), dtype=np.int64)
@@ -146,18 +131,14 @@ def _confusions(side, classes, names):
     return counts
 
 
-def _check_pairs(first, second):
-    tested = [
-        {
-            (name, speaker, label)
-            for name, speaker, label in zip(
-                side["id"], side["speaker"], side["reference"], strict=True
-            )
-        }
+def _check_pairs(first: Predictions, second: Predictions) -> None:
+    columns = ("id", "speaker", "reference")
+    one, other = (
+        set(zip(*(side[name] for name in columns), strict=True))
         for side in (first, second)
-    ]
-    if tested[0] != tested[1]:
-        odd = sorted(tested[0] ^ tested[1])
+    )
+    if one != other:
+        odd = sorted(one ^ other)
         raise ValueError(
             f"{len(odd)} utterances are not in both runs with the same label "
             f"and speaker, such as {odd[0][0]}; compare runs of one corpus "

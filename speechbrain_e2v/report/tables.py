@@ -1,37 +1,35 @@
 """The tables that results become."""
 
 import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from speechbrain_e2v.downstream.regression.metrics import CORRELATIONS
+from speechbrain_e2v.downstream.regression.results import decimals
+from speechbrain_e2v.downstream.regression.sentiment_metrics import (
+    POLARITY,
+    has_polarity,
+    steps_name,
+)
 from speechbrain_e2v.metrics import SCORES
 from speechbrain_e2v.report.formats import Table
 from speechbrain_e2v.report.paper import paper_row
-from speechbrain_e2v.report.rows import baselines_first
+from speechbrain_e2v.report.rows import ResultRow, baselines_first
 from speechbrain_e2v.report.significance import (
     paired_difference,
     read_predictions,
 )
 
 NOTHING = "-"
+_EXPERIMENT = ("corpus", "protocol", "features")
+_COUNTS = ("folds", "seeds", "utterances")
 
 
 @dataclass(frozen=True)
 class Missing:
-    """An experiment without a result.
+    """An experiment without a result: ``no data``, or ``failed: ...``.
 
-    Arguments
-    ---------
-    corpus, protocol : str
-        Which.
-    features : str or None
-        Column; ``None`` for all of them.
-    why : str
-        ``no data``, or ``failed: ...``.
-
-    Example
-    -------
-    >>> Missing("SAVEE", "random_kfold", None, "no data").why
-    'no data'
+    ``features`` is its column, ``None`` for all of them.
     """
 
     corpus: str
@@ -40,22 +38,11 @@ class Missing:
     why: str
 
 
-def main_metric(corpus, protocol, wanted="auto"):
+def main_metric(corpus: str, protocol: str, wanted: str = "auto") -> str:
     """The score that stands for an experiment.
 
-    Arguments
-    ---------
-    corpus, protocol : str
-        As in ``results.json``.
-    wanted : str
-        A score, or ``auto``: what the paper prints first, else ``wa``.
+    ``auto`` is what the paper prints first, else ``wa``.
 
-    Returns
-    -------
-    str
-
-    Example
-    -------
     >>> main_metric("CMU-MOSI", "official"), main_metric("EmoDB", "x")
     ('wf1', 'wa')
     """
@@ -65,53 +52,44 @@ def main_metric(corpus, protocol, wanted="auto"):
     return next(iter(paper.scores)) if paper else "wa"
 
 
-def number_marks(rows):
-    """Letters for the marks of results.
-
-    Arguments
-    ---------
-    rows : iterable of ResultRow
-        Results.
-
-    Returns
-    -------
-    dict of str to str
-        Mark to ``a``, ``b``, ... in order of first use.
-    """
-    marks = dict.fromkeys(mark for row in rows for mark in row.marks)
-    return {mark: _letters(number) for number, mark in enumerate(marks)}
+def caveat_letters(rows: Iterable[ResultRow]) -> dict[str, str]:
+    """Caveat to ``a``, ``b``, ... in order of first use."""
+    caveats = dict.fromkeys(c for row in rows for c in row.caveats)
+    return {caveat: _letters(number) for number, caveat in enumerate(caveats)}
 
 
-def _letters(number):
+def caveat_codes(rows: Iterable[ResultRow], letters: dict[str, str]) -> str:
+    """The letters of some results, for one cell."""
+    codes = {letters[caveat] for row in rows for caveat in row.caveats}
+    return " ".join(sorted(codes)) or NOTHING
+
+
+def legend(letters: dict[str, str]) -> str:
+    """What the letters stand for, one a line."""
+    lines = [f"* {letter}: {caveat}" for caveat, letter in letters.items()]
+    return "Marks:\n\n" + "\n".join(lines) + "\n"
+
+
+def _letters(number: int) -> str:
     letters = chr(ord("a") + number % 26)
     return letters if number < 26 else _letters(number // 26 - 1) + letters
 
 
-def overview(rows, missing=(), metric="auto"):
+def overview(
+    rows: Sequence[ResultRow],
+    missing: Sequence[Missing] = (),
+    metric: str = "auto",
+    letters: dict[str, str] | None = None,
+) -> Table:
     """One line per corpus and protocol, one column per kind of features.
 
-    Arguments
-    ---------
-    rows : sequence of ResultRow
-        Results.
-    missing : sequence of Missing
-        What has no result.
-    metric : str
-        As for :func:`main_metric`.
-
-    Returns
-    -------
-    Table
-        Cells are ``pooled score [95 % interval by speaker]``.
+    Cells are ``pooled score [95 % interval by speaker]``; ``letters`` are of
+    :func:`caveat_letters`, those of ``rows`` unless given.
     """
-    letters = number_marks(rows)
-    columns = list(dict.fromkeys(row.features for row in rows))
-    columns += [
-        m.features
-        for m in missing
-        if m.features is not None and m.features not in columns
-    ]
-    columns = list(dict.fromkeys(sorted(columns, key=baselines_first)))
+    letters = caveat_letters(rows) if letters is None else letters
+    named = [row.features for row in rows]
+    named += [m.features for m in missing if m.features is not None]
+    columns = sorted(dict.fromkeys(named), key=baselines_first)
     keys = {(r.corpus, r.protocol) for r in rows}
     keys |= {(m.corpus, m.protocol) for m in missing}
     lines = []
@@ -124,130 +102,49 @@ def overview(rows, missing=(), metric="auto"):
         }
         name = main_metric(corpus, protocol, metric)
         paper = paper_row(corpus, protocol)
-        marks = dict.fromkeys(m for r in here for m in r.marks)
+        differences = [row.difference(name) for row in here]
         lines.append(
             (
                 corpus,
                 protocol,
-                name.upper().replace("_", "-"),
+                _title(name),
                 _number(paper.scores.get(name) if paper else None),
-                *(_cell(column, here, absent, name) for column in columns),
-                _best_difference(here, name),
-                " ".join(sorted(letters[m] for m in marks)) or NOTHING,
+                *(
+                    _score_cell(column, here, absent, name)
+                    for column in columns
+                ),
+                " / ".join(f"{d:+.2f}" for d in differences if d is not None)
+                or NOTHING,
+                caveat_codes(here, letters),
             )
         )
     header = ("corpus", "protocol", "score", "paper", *columns)
     return Table((*header, "ours - paper", "marks"), tuple(lines))
 
 
-def _cell(column, rows, absent, metric):
-    cells = [
-        f"{row.pooled[metric]:.2f}{_interval(row, metric)}"
-        for row in rows
-        if row.features == column
-    ]
-    if cells:
-        return " / ".join(cells)
-    return absent.get(column) or absent.get(None) or NOTHING
-
-
-def _interval(row, metric):
-    if row.interval95 is None:
-        return ""
-    low, high = row.interval95[metric]
-    return f" [{low:.1f}, {high:.1f}]"
-
-
-def _best_difference(rows, metric):
-    found = [row.difference(metric) for row in rows]
-    return " / ".join(f"{d:+.2f}" for d in found if d is not None) or NOTHING
-
-
-def _number(value):
-    return NOTHING if value is None else f"{value:.2f}"
-
-
-def details(rows):
-    """One line per experiment, every score: for a spreadsheet.
-
-    Arguments
-    ---------
-    rows : sequence of ResultRow
-        Results.
-
-    Returns
-    -------
-    Table
-    """
-    header = ["corpus", "protocol", "features", "classifier", "folds", "seeds",
-              "utterances"]  # fmt: skip
-    for name in SCORES:
-        header += [f"{name}_paper", name, f"{name}_minus_paper"]
-        header += [f"{name}_fold_mean", f"{name}_fold_sd"]
-        header += [f"{name}_low95", f"{name}_high95"]
-    lines = []
-    for row in rows:
-        line = [row.corpus, row.protocol, row.features, row.classifier]
-        line += [str(row.folds), str(row.seeds), str(row.utterances)]
-        printed = row.paper.scores if row.paper else {}
-        for name in SCORES:
-            spread = row.fold_spread[name]
-            low, high = (row.interval95 or {}).get(name, (None, None))
-            values = [printed.get(name), row.pooled[name]]
-            values += [row.difference(name), spread["mean"], spread["sd"]]
-            line += [_plain(value) for value in (*values, low, high)]
-        lines.append((*line, "; ".join(row.marks)))
-    return Table((*header, "marks"), tuple(lines))
-
-
-def _plain(value):
-    return "" if value is None else f"{value:.2f}"
-
-
-def folds_table(rows, metric="auto"):
-    """Mean and spread over folds, one line per experiment.
-
-    Arguments
-    ---------
-    rows : sequence of ResultRow
-        Results.
-    metric : str
-        As for :func:`main_metric`.
-
-    Returns
-    -------
-    Table
-    """
+def folds_table(rows: Iterable[ResultRow], metric: str = "auto") -> Table:
+    """Mean and spread over folds, one line per experiment."""
     lines = []
     for row in rows:
         name = main_metric(row.corpus, row.protocol, metric)
         spread = row.fold_spread[name]
         lines.append(
-            (row.corpus, row.protocol, row.features, row.classifier)
+            (*_experiment(row), row.predictor)
             + tuple(_number(row.pooled[score]) for score in SCORES[:3])
             + (f"{spread['mean']:.2f} +- {spread['sd']:.2f}",)
             + (f"{spread['min']:.2f} to {spread['max']:.2f}",)
             + (f"{row.folds} x {row.seeds}",)
         )
-    header = ("corpus", "protocol", "features", "classifier", "WA", "UA", "WF1",
+    header = (*_EXPERIMENT, "classifier", "WA", "UA", "WF1",
               "folds: mean +- sd", "folds: range", "folds x seeds")  # fmt: skip
     return Table(header, tuple(lines))
 
 
-def comparisons(rows, metric="auto"):
+def comparisons(rows: Iterable[ResultRow], metric: str = "auto") -> Table:
     """Every two kinds of features on the same utterances.
 
-    Arguments
-    ---------
-    rows : sequence of ResultRow
-        Results, with ``predictions.csv`` beside each ``results.json``.
-    metric : str
-        As for :func:`main_metric`.
-
-    Returns
-    -------
-    Table
-        p is not corrected for the number of comparisons.
+    Reads ``predictions.csv`` beside each ``results.json``; p is not corrected
+    for the number of comparisons.
     """
     lines = []
     for _, group in itertools.groupby(
@@ -261,19 +158,145 @@ def comparisons(rows, metric="auto"):
         for worse, better in itertools.combinations(ordered, 2):
             name = main_metric(better.corpus, better.protocol, metric)
             found = paired_difference(read[id(better)], read[id(worse)], name)
-            interval = found["interval95"] or ("", "")
-            low, high = (f"{v:+.1f}" if v != "" else v for v in interval)
+            interval = NOTHING
+            if found.interval95 is not None:
+                interval = "{:+.1f} to {:+.1f}".format(*found.interval95)
             lines.append(
                 (
                     better.corpus,
                     better.protocol,
                     f"{better.features} - {worse.features}",
-                    f"{name.upper()} {found['difference']:+.2f}",
-                    f"{low} to {high}" if low else NOTHING,
-                    f"{found['p']:.4f}",
-                    str(found["speakers"]),
+                    f"{name.upper()} {found.difference:+.2f}",
+                    interval,
+                    f"{found.p:.4f}",
+                    str(found.speakers),
                 )
             )
     header = ("corpus", "protocol", "difference of", "points",
               "95 % over speakers", "p", "speakers")  # fmt: skip
     return Table(header, tuple(lines))
+
+
+def details(rows: Iterable[ResultRow]) -> Table:
+    """One line per classification, every score: for a spreadsheet."""
+    header = [*_EXPERIMENT, "classifier", *_COUNTS]
+    for name in SCORES:
+        header += [f"{name}_paper", name, f"{name}_minus_paper"]
+        header += [f"{name}_fold_mean", f"{name}_fold_sd"]
+        header += [f"{name}_low95", f"{name}_high95"]
+    lines = []
+    for row in rows:
+        line = [*_experiment(row), row.predictor, *_counts(row)]
+        printed = row.paper.scores if row.paper else {}
+        for name in SCORES:
+            values = [printed.get(name), row.pooled[name], row.difference(name)]
+            line += [_plain(v, 2) for v in (*values, *_spread(row, name))]
+        lines.append((*line, "; ".join(row.caveats)))
+    return Table((*header, "marks"), tuple(lines))
+
+
+def rating_overview(
+    rows: Iterable[ResultRow], letters: dict[str, str]
+) -> Table:
+    """One line per regression and rating.
+
+    Cells are ``pooled score [95 % interval by speaker]``.
+    """
+    lines = [
+        (
+            *_experiment(row),
+            row.predictor,
+            rating,
+            *(_rating_cell(row, f"{score}_{rating}") for score in CORRELATIONS),
+            f"{row.utterances} ({row.folds} x {row.seeds})",
+            caveat_codes([row], letters),
+        )
+        for row in rows
+        for rating in row.scales
+    ]
+    header = (*_EXPERIMENT, "regressor", "rating", "CCC", "r", "MAE",
+              "tested (folds x seeds)", "marks")  # fmt: skip
+    return Table(header, tuple(lines))
+
+
+def polarity_overview(rows: Iterable[ResultRow]) -> Table:
+    """The scores of sentiment: of regressions on a scale of both signs."""
+    lines = []
+    for row in rows:
+        printed = row.paper.scores.get("wf1") if row.paper else None
+        for rating, scale in row.scales.items():
+            if has_polarity(scale):
+                scores = (*POLARITY, steps_name(scale))
+                lines.append(
+                    (*_experiment(row), row.predictor)
+                    + tuple(_rating_cell(row, f"{n}_{rating}") for n in scores)
+                    + (_number(printed),)
+                )
+    header = (*_EXPERIMENT, "regressor", "Acc-2 has 0", "WF1 has 0",
+              "Acc-2 non 0", "WF1 non 0", "steps", "paper")  # fmt: skip
+    return Table(header, tuple(lines))
+
+
+def rating_details(rows: Iterable[ResultRow]) -> Table:
+    """One line per regression and score: for a spreadsheet."""
+    header = (*_EXPERIMENT, "regressor", *_COUNTS, "score", "value",
+              "fold_mean", "fold_sd", "low95", "high95", "marks")  # fmt: skip
+    lines = []
+    for row in rows:
+        first = (*_experiment(row), row.predictor, *_counts(row))
+        for name, value in row.pooled.items():
+            numbers = (_plain(v, 4) for v in (value, *_spread(row, name)))
+            lines.append((*first, name, *numbers, "; ".join(row.caveats)))
+    return Table(header, tuple(lines))
+
+
+def _experiment(row: ResultRow) -> tuple[str, str, str]:
+    return row.corpus, row.protocol, row.features
+
+
+def _counts(row: ResultRow) -> tuple[str, str, str]:
+    return str(row.folds), str(row.seeds), str(row.utterances)
+
+
+def _spread(row: ResultRow, name: str) -> tuple[float | None, ...]:
+    """Mean and deviation over folds, both ends of the interval."""
+    spread = row.fold_spread[name]
+    ends = (row.interval95 or {}).get(name, (None, None))
+    return spread["mean"], spread["sd"], *ends
+
+
+def _score_cell(
+    column: str,
+    rows: Iterable[ResultRow],
+    absent: dict[str | None, str],
+    metric: str,
+) -> str:
+    cells = [_cell(r, metric, 2, 1) for r in rows if r.features == column]
+    if cells:
+        return " / ".join(cells)
+    return absent.get(column) or absent.get(None) or NOTHING
+
+
+def _rating_cell(row: ResultRow, name: str) -> str:
+    digits = decimals(name)
+    return _cell(row, name, digits, 1 if digits == 2 else digits)
+
+
+def _cell(row: ResultRow, name: str, digits: int, digits_of_ends: int) -> str:
+    text = f"{row.pooled[name]:.{digits}f}"
+    if row.interval95 is None or name not in row.interval95:
+        return text
+    low, high = (f"{v:.{digits_of_ends}f}" for v in row.interval95[name])
+    return f"{text} [{low}, {high}]"
+
+
+def _title(metric: str) -> str:
+    return metric.upper().replace("_", "-")
+
+
+def _number(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.2f}"
+
+
+def _plain(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"

@@ -10,6 +10,7 @@ example:
   e2v audit train=pretraining.json test=emodb.json --allow transcript
 """
 
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from speechbrain_e2v.corpora.audit import (
@@ -28,7 +29,7 @@ from speechbrain_e2v.corpora.audit_inputs import (
 _SHOWN = 5
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of `e2v audit`."""
     parser.add_argument("what", nargs="+", metavar="RUN|[PART=]MANIFEST")
     parser.add_argument("--protocol", help="of a single manifest")
@@ -46,14 +47,8 @@ def add_arguments(parser):
     )
 
 
-def run(arguments):
-    """Audit every run or the manifests.
-
-    Returns
-    -------
-    int
-        0, or 1 for a leak or a wrong or unknown label.
-    """
+def run(arguments: Namespace) -> int:
+    """Audit every run or the manifests; 1 for a leak or a wrong label."""
     folders = [Path(w) for w in arguments.what if Path(w).is_dir()]
     if folders and len(folders) < len(arguments.what):
         raise ValueError("give runs or manifests, not both at once")

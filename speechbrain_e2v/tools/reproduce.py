@@ -11,6 +11,7 @@ example:
 import re
 import shutil
 import time
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from speechbrain_e2v.report.find_corpora import (
@@ -29,7 +30,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 BASELINES = ("MFCC statistics", "random encoder")
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of `e2v reproduce`."""
     parser.add_argument("--data_root", type=Path, required=True, metavar="DIR")
     parser.add_argument(
@@ -78,14 +79,8 @@ def add_arguments(parser):
     )
 
 
-def run(arguments, checkout=CHECKOUT):
-    """Run what is missing and write the table.
-
-    Returns
-    -------
-    int
-        0, or 1 when a run failed.
-    """
+def run(arguments: Namespace, checkout: Path = CHECKOUT) -> int:
+    """Run what is missing and write the table; 1 when a run failed."""
     recipes = _chosen_recipes(arguments, checkout / "recipes")
     encoders = _encoders(arguments.encoder)
     corpora = find_corpora(arguments.data_root, recipes)

@@ -4,27 +4,28 @@ example:
   e2v table results/linear results/mfcc -o table.md
 """
 
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.metrics import SCORES
 from speechbrain_e2v.report.page import results_page
-from speechbrain_e2v.report.rating_rows import (
-    of_regressions,
-    read_rating_rows,
-)
-from speechbrain_e2v.report.rating_tables import (
+from speechbrain_e2v.report.recipe_index import index_page
+from speechbrain_e2v.report.rows import ResultRow, find_results, read_rows
+from speechbrain_e2v.report.tables import (
+    Missing,
+    caveat_letters,
+    details,
+    overview,
     rating_details,
     rating_overview,
 )
-from speechbrain_e2v.report.recipe_index import matrix_page
-from speechbrain_e2v.report.rows import find_results, read_rows
-from speechbrain_e2v.report.tables import details, number_marks, overview
 
 SUFFIXES = (".md", ".csv", ".tex")
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of `e2v table`."""
     parser.add_argument(
         "results",
@@ -51,18 +52,12 @@ def add_arguments(parser):
         "--matrix",
         type=Path,
         metavar="recipes/README.md",
-        help="write the matrix of all recipes in the folder of this file",
+        help="write the index of all recipes in the folder of this file",
     )
 
 
-def run(arguments):
-    """Read the results and write or print the tables.
-
-    Returns
-    -------
-    int
-        0.
-    """
+def run(arguments: Namespace) -> int:
+    """Read the results and write or print the tables."""
     for path in arguments.output:
         if path.suffix not in SUFFIXES:
             raise ValueError(
@@ -70,54 +65,46 @@ def run(arguments):
             )
     if not arguments.results and not arguments.matrix:
         raise ValueError("no results are given; name folders of runs")
-    others, regressions = of_regressions(find_results(arguments.results))
-    rows, ratings = read_rows(others), read_rating_rows(regressions)
+    rows = read_rows(find_results(arguments.results))
     metric = arguments.metric
     if arguments.matrix:
-        recipes = arguments.matrix.resolve().parent
-        text = matrix_page(recipes, rows, ratings)
+        text = index_page(arguments.matrix.resolve().parent, rows)
         print(replace_text(arguments.matrix, text))
     elif not arguments.output:
-        print(results_page(rows, metric=metric, ratings=ratings), end="")
+        print(results_page(rows, metric=metric), end="")
     for path in arguments.output:
-        print(write_table(path, rows, metric=metric, ratings=ratings))
+        print(write_table(path, rows, metric=metric))
     return 0
 
 
-def write_table(path, rows, missing=(), metric="auto", ratings=()):
+def write_table(
+    path: Path,
+    rows: Sequence[ResultRow],
+    missing: Sequence[Missing] = (),
+    metric: str = "auto",
+) -> Path:
     """Write a file in the form that its suffix says.
 
-    Arguments
-    ---------
-    path : Path
-        ``.md`` has all tables, ``.csv`` every score, ``.tex`` the overview.
-        Scores of regressions besides others go to ``.regression.csv``.
-    rows : sequence of ResultRow
-        Results.
-    missing : sequence of Missing
-        Experiments without a result.
-    metric : str
-        A score, or ``auto``.
-    ratings : sequence of RatingRow
-        Results of regressions.
-
-    Returns
-    -------
-    Path
+    ``.md`` has all tables, ``.csv`` every score, ``.tex`` the overview. Scores
+    of regressions besides others go to ``.regression.csv``.
     """
-    alone = bool(ratings) and not rows and not missing
-    letters = number_marks([*rows, *ratings])
+    classified = [row for row in rows if not row.scales]
+    rated = [row for row in rows if row.scales]
+    alone = bool(rated) and not classified and not missing
     if path.suffix == ".csv":
-        text = details(rows).csv()
-        scores = rating_details(ratings).csv()
+        text = details(classified).csv()
+        scores = rating_details(rated).csv()
         if alone:
             text = scores
-        elif ratings:
+        elif rated:
             replace_text(path.with_suffix(".regression.csv"), scores)
     elif path.suffix == ".tex":
-        text = "" if alone else overview(rows, missing, metric).latex()
-        if ratings:
-            text += rating_overview(ratings, letters).latex()
+        letters = caveat_letters([*classified, *rated])
+        text = ""
+        if not alone:
+            text = overview(classified, missing, metric, letters).latex()
+        if rated:
+            text += rating_overview(rated, letters).latex()
     else:
-        text = results_page(rows, missing, metric, ratings=ratings)
+        text = results_page(rows, missing, metric)
     return replace_text(path, text)

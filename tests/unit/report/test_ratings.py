@@ -14,18 +14,14 @@ from speechbrain_e2v.downstream.regression.results import (
 )
 from speechbrain_e2v.downstream.results import FORMAT, write_results
 from speechbrain_e2v.report.page import results_page
-from speechbrain_e2v.report.rating_rows import (
-    of_regressions,
-    read_rating_rows,
-)
-from speechbrain_e2v.report.rating_tables import (
+from speechbrain_e2v.report.recipe_index import recipe_index
+from speechbrain_e2v.report.rows import find_results, read_rows
+from speechbrain_e2v.report.tables import (
+    caveat_letters,
     polarity_overview,
     rating_details,
     rating_overview,
 )
-from speechbrain_e2v.report.recipe_index import matrix
-from speechbrain_e2v.report.rows import find_results
-from speechbrain_e2v.report.tables import number_marks
 from tests.unit.report.made_up_runs import UPSTREAMS, write_run
 
 RECIPES = Path(__file__).resolve().parents[3] / "recipes"
@@ -84,11 +80,11 @@ def folder(tmp_path):
 
 @pytest.fixture
 def ratings(folder):
-    return read_rating_rows(find_results([folder]))
+    return read_rows(find_results([folder]))
 
 
 def test_overview(ratings):
-    letters = number_marks(ratings)
+    letters = caveat_letters(ratings)
     table = rating_overview(ratings, letters)
     probe = "regression probe (LinearHead, ccc)"
     perfect = "1.000 [1.000, 1.000]"
@@ -136,7 +132,7 @@ def test_page_beside_a_classification(folder, capsys):
 
 
 def test_page_of_regressions_alone(ratings):
-    page = results_page([], ratings=ratings)
+    page = results_page(ratings)
     assert "## Regression" in page and "84.34" not in page
     assert "speakers are drawn again" in page
 
@@ -155,8 +151,8 @@ def test_files(folder, tmp_path):
     assert out[2].read_text().count(r"\begin{tabular}") == 2
 
 
-def test_matrix(ratings):
-    lines = matrix(RECIPES, [], ratings).rows
+def test_index(ratings):
+    lines = recipe_index(RECIPES, ratings).rows
     mine = {r[0].split("]")[0][1:]: r for r in lines if r[1] == "regression"}
     assert set(mine) == {"IEMOCAP", "MSP-Podcast", "CMU-MOSI", "CMU-MOSEI"}
     assert mine["IEMOCAP"][4] == "no data here"
@@ -171,7 +167,7 @@ def test_bad_files(tmp_path):
     for text in ("{", "3"):
         path.write_text(text)
         with pytest.raises(ValueError, match="no results.json of this version"):
-            of_regressions([path])
+            read_rows([path])
     path.write_text(json.dumps({"format": FORMAT, "regressor": {}}))
     with pytest.raises(ValueError, match="no results.json of this version"):
-        read_rating_rows([path])
+        read_rows([path])

@@ -1,11 +1,11 @@
-"""The matrix of recipes and the plans behind it."""
+"""The index of recipes and the plans behind it."""
 
 from pathlib import Path
 
 import pytest
 
 from speechbrain_e2v.report.paper import paper_rows
-from speechbrain_e2v.report.recipe_index import matrix, matrix_page
+from speechbrain_e2v.report.recipe_index import index_page, recipe_index
 from speechbrain_e2v.report.recipe_plans import recipe_plans
 from speechbrain_e2v.report.rows import read_rows
 from tests.unit.report.made_up_runs import write_run
@@ -50,10 +50,10 @@ def test_a_yaml_without_protocol(tmp_path):
         recipe_plans(tmp_path)
 
 
-def test_matrix(tmp_path):
+def test_index(tmp_path):
     write_run(tmp_path, "mine", [(0, 1), (0, 0)])
     rows = read_rows([tmp_path / "results.json"])
-    lines = {(r[0], r[2]): r for r in matrix(RECIPES, rows).rows}
+    lines = {(r[0], r[2]): r for r in recipe_index(RECIPES, rows).rows}
     emodb = lines["[EmoDB](EmoDB/README.md)", "`random_kfold`"]
     assert emodb[3:6] == (
         "84.34 / 84.85 / 84.32", "mine: 75.00 / 75.00 / 73.33", "a",
@@ -65,14 +65,16 @@ def test_matrix(tmp_path):
     assert "`python mead_prepare.py" in str(lines)
 
 
-def test_matrix_of_conversations(tmp_path):
+def test_index_of_conversations(tmp_path):
     write_run(
         tmp_path, "mine", [(0, 1), (0, 0)],
         corpus="IEMOCAP conversation, speech",
         protocol="leave_one_speaker_out_partner_validates",
     )  # fmt: skip
     rows = read_rows([tmp_path / "results.json"])
-    lines = [r for r in matrix(RECIPES, rows).rows if r[1] == "conversation"]
+    lines = [
+        r for r in recipe_index(RECIPES, rows).rows if r[1] == "conversation"
+    ]
     iemocap, meld = lines
     assert iemocap[3:5] == ("77.19 / 76.71", "mine: 75.00 / 73.33")
     assert iemocap[6].startswith("`python train.py hparams/conversation.yaml")
@@ -84,7 +86,7 @@ def test_the_committed_page_lists_every_recipe():
     if not page.is_file():
         pytest.skip("recipes/README.md is not written yet")
     text = page.read_text("utf-8")
-    for line in matrix(RECIPES, []).rows:
+    for line in recipe_index(RECIPES, []).rows:
         start = " | ".join(line[:4])
         assert f"| {start} |" in text, f"run e2v table --matrix: {start}"
-    assert matrix_page(RECIPES, []).splitlines()[0] == text.splitlines()[0]
+    assert index_page(RECIPES, []).splitlines()[0] == text.splitlines()[0]

@@ -53,19 +53,19 @@ def test_all_swaps_of_whole_speakers(metric):
         extreme += abs(difference) >= abs(observed) - 1e-9
         total += 1
     found = paired_difference(one, other, metric)
-    assert found["difference"] == pytest.approx(observed)
-    assert found["p"] == pytest.approx(extreme / total)
-    assert found["speakers"] == 4
-    low, high = found["interval95"]
+    assert found.difference == pytest.approx(observed)
+    assert found.p == pytest.approx(extreme / total)
+    assert found.speakers == 4
+    low, high = found.interval95
     assert low <= observed <= high
 
 
 def test_equal_predictions():
     one = predictions(1, 0.6)
     found = paired_difference(one, one)
-    assert found["difference"] == 0
-    assert found["p"] == 1
-    assert found["interval95"] == [0, 0]
+    assert found.difference == 0
+    assert found.p == 1
+    assert found.interval95 == (0, 0)
 
 
 def test_order_of_rows_and_number_of_seeds_do_not_matter():
@@ -76,17 +76,58 @@ def test_order_of_rows_and_number_of_seeds_do_not_matter():
     expected = paired_difference(one, other, "ua")
     for same in (mixed, thrice):
         found = paired_difference(same, other, "ua")
-        assert found["difference"] == pytest.approx(expected["difference"])
-        assert found["p"] == pytest.approx(expected["p"])
-        assert found["interval95"] == pytest.approx(expected["interval95"])
+        assert found.difference == pytest.approx(expected.difference)
+        assert found.p == pytest.approx(expected.p)
+        assert found.interval95 == pytest.approx(expected.interval95)
 
 
 def test_many_speakers_are_drawn():
     one = predictions(1, 0.9, speakers=40, each=6)
     other = predictions(2, 0.3, speakers=40, each=6)
-    assert paired_difference(one, other)["p"] < 0.001
+    assert paired_difference(one, other).p < 0.001
     again = predictions(4, 0.9, speakers=40, each=6)
-    assert paired_difference(one, again)["p"] > 0.05
+    assert paired_difference(one, again).p > 0.05
+
+
+def speakers_of_whom_all_agree(count):
+    """The first is right about everybody, the second about nobody."""
+    names = [f"s{i}" for i in range(count)]
+    one = {
+        "id": names,
+        "speaker": names,
+        "reference": ["x", "y"] * (count // 2),
+    }
+    one["predicted"] = one["reference"]
+    return one, {**one, "predicted": ["z"] * count}
+
+
+@pytest.mark.parametrize("count", [2, 4, 12])
+def test_p_of_few_speakers_is_a_share_of_all_swaps(count):
+    """Two of all ways are as extreme: none swapped, and all."""
+    one, other = speakers_of_whom_all_agree(count)
+    assert paired_difference(one, other).p == 2 / 2**count
+    assert paired_difference(other, one).p == 2 / 2**count
+
+
+@pytest.mark.parametrize("count", [30, 60])
+def test_p_of_many_speakers_is_never_zero(count):
+    """The data themselves are one of the ways: (0 + 1) / (draws + 1)."""
+    one, other = speakers_of_whom_all_agree(count)
+    assert paired_difference(one, other).p == 1 / (4096 + 1)
+
+
+def test_p_is_the_same_whoever_stands_first():
+    one, other = (predictions(seed, 0.6, speakers=20) for seed in (1, 5))
+    p = paired_difference(one, other).p
+    assert 0 < p < 1 and paired_difference(other, one).p == p
+
+
+def test_one_speaker_proves_nothing():
+    found = paired_difference(
+        predictions(1, 0.9, speakers=1), predictions(2, 0.1, speakers=1)
+    )
+    assert found.difference > 0 and found.interval95 is None
+    assert (found.p, found.speakers) == (1.0, 1)
 
 
 def test_p_is_uniform_when_nothing_differs():
@@ -94,7 +135,7 @@ def test_p_is_uniform_when_nothing_differs():
         paired_difference(
             predictions(2 * i + 1, 0.6, speakers=8),
             predictions(2 * i + 2, 0.6, speakers=8),
-        )["p"]
+        ).p
         for i in range(200)
     ]
     assert 0.01 < np.mean(np.array(values) <= 0.1) < 0.2

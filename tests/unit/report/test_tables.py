@@ -12,9 +12,9 @@ from speechbrain_e2v.report.page import results_page
 from speechbrain_e2v.report.rows import find_results, read_rows
 from speechbrain_e2v.report.tables import (
     Missing,
+    caveat_letters,
     comparisons,
     details,
-    number_marks,
     overview,
 )
 from tests.unit.report.made_up_runs import write_run
@@ -56,13 +56,13 @@ def test_another_score(rows):
 
 
 def test_marks_are_explained(rows, tmp_path):
-    marks = number_marks(rows)
+    marks = caveat_letters(rows)
     page = results_page(rows)
     for mark, letter in marks.items():
         assert f"* {letter}: {mark}\n" in page
     many = [f"mark {i}" for i in range(30)]
     write_run(tmp_path / "m", "mfcc", [(0, 0), (0, 0)], marks=many)
-    letters = number_marks(read_rows([tmp_path / "m" / "results.json"]))
+    letters = caveat_letters(read_rows([tmp_path / "m" / "results.json"]))
     assert len(set(letters.values())) == 30
     assert letters["mark 26"] == "aa"
 
