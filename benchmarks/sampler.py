@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 from measurement import Row, demand, main
 
-from speechbrain_e2v.corpora.audio import probe_many
+from speechbrain_e2v.corpora.audio_info import audio_infos
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
 from speechbrain_e2v.pretraining.batch_sampler import LengthBatchSampler
 
@@ -66,7 +66,7 @@ def lengths(arguments):
         times = []
         for _ in range(total // files):
             begin = time.perf_counter()
-            found = probe_many(paths, progress=False)
+            found = audio_infos(paths, progress=False)
             times.append(time.perf_counter() - begin)
             demand([f.num_samples for f in found] == wanted, "wrong lengths")
     yield Row(

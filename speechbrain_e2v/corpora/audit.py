@@ -1,8 +1,8 @@
 """What training, validation and test have in common, and whether they may.
 
-A protocol declares what its parts share by design (``DECLARED``): random
-folds share speakers, the paper's starred folds validate on the test part.
-Anything else that is shared is a leak. Identical audio is found by a hash of
+A protocol declares what its parts share by design: random folds share
+speakers, the paper's starred folds validate on the test part. Anything else
+that is shared is a leak. Identical audio is found by a hash of
 the decoded samples, whatever the files are called.
 """
 
@@ -14,36 +14,10 @@ from dataclasses import dataclass
 from tqdm import tqdm
 
 from speechbrain_e2v.corpora.audio import decode
+from speechbrain_e2v.corpora.protocols import PROTOCOLS
 
 KINDS = ("utterance", "audio", "speaker", "session", "dialog", "transcript")
 PAIRS = (("train", "test"), ("valid", "test"), ("train", "valid"))
-_ACTED = {"session", "dialog", "transcript"}
-_RANDOM = _ACTED | {"speaker"}
-_STARRED = _ACTED | {"utterance", "audio", "speaker"}
-
-# What two parts share by design. Training and validation may always share
-# what is not the audio itself: that costs no honesty of the test score.
-DECLARED = {
-    "random_kfold": {"test": _RANDOM},
-    "random_kfold_carved": {"test": _RANDOM},
-    "random_resample": {"test": _RANDOM},
-    "leave_one_speaker_out": {"test": _ACTED},
-    "leave_one_speaker_out_partner_validates": {"test": _ACTED},
-    "leave_one_speaker_out_test_validates": {
-        "test": _ACTED,
-        "valid-test": _STARRED,
-    },
-    "leave_one_session_out": {"test": {"transcript"}},
-    "leave_one_session_out_next_validates": {"test": {"transcript"}},
-    "leave_one_session_out_test_validates": {
-        "test": {"transcript"},
-        "valid-test": _STARRED,
-    },
-    "speaker_kfold": {"test": _ACTED},
-    "dialog_kfold": {"test": {"session", "transcript", "speaker"}},
-    "official": {"test": {"session", "transcript", "speaker"}},
-    "official_plus_valid": {"test": {"session", "transcript", "speaker"}},
-}
 
 
 @dataclass(frozen=True)
@@ -102,8 +76,11 @@ def declared_kinds(protocol, pair):
     """
     if pair == ("train", "valid"):
         return set(KINDS) - {"utterance", "audio"}
-    entry = DECLARED.get(protocol, {})
-    return set(entry.get("-".join(pair), entry.get("test", ())))
+    if protocol is None:
+        return set()
+    known = PROTOCOLS[protocol]
+    shared = set(known.shared)
+    return shared | known.valid_shared if pair[0] == "valid" else shared
 
 
 def audio_hashes(utterances, progress=True):

@@ -4,8 +4,12 @@ import hashlib
 import json
 from pathlib import Path
 
-from speechbrain_e2v.corpora.manifest import SPEC_VERSION, meta_path
-from speechbrain_e2v.corpora.manifest_rows import rows_digest, to_rows
+from speechbrain_e2v.corpora.manifest import (
+    SPEC_VERSION,
+    meta_path,
+    rows_digest,
+    to_rows,
+)
 
 
 def label_digests(corpus, data_folder):

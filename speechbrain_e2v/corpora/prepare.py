@@ -14,8 +14,8 @@ from pathlib import Path
 
 from speechbrain_e2v.corpora.archives import download_corpus
 from speechbrain_e2v.corpora.audio import AudioError
+from speechbrain_e2v.corpora.audio_info import measure_utterances
 from speechbrain_e2v.corpora.corpus import Corpus, compare, count, table
-from speechbrain_e2v.corpora.headers import probe_utterances
 from speechbrain_e2v.corpora.manifest import meta_path, write_manifest
 from speechbrain_e2v.corpora.manifest_cache import (
     input_digest,
@@ -27,7 +27,7 @@ from speechbrain_e2v.files.atomic import replace_text
 
 __all__ = [
     "Corpus",
-    "completeness_marks",
+    "completeness_caveats",
     "prepare",
     "prepare_main",
     "prepare_manifest",
@@ -142,7 +142,7 @@ def prepare_manifest(
     return write_manifest(manifest, kept, data_root, meta)
 
 
-def completeness_marks(manifest):
+def completeness_caveats(manifest):
     """Say when a manifest is not of the complete corpus.
 
     Arguments
@@ -185,8 +185,8 @@ def _select(corpus, data_root, rows, min_duration, progress):
             dataset=utterance.dataset or corpus.name,
         )
         labelled.append(utterance)
-    probed = probe_utterances(labelled, data_root, progress)
-    for utterance, outcome in zip(labelled, probed, strict=True):
+    found = measure_utterances(labelled, data_root, progress)
+    for utterance, outcome in zip(labelled, found, strict=True):
         if isinstance(outcome, AudioError):
             reason = _SKIP_REASONS.get(outcome.reason, "unreadable")
             skip(reason, utterance, str(outcome))

@@ -1,15 +1,11 @@
-"""The folds of an experiment, and what must be said about them.
+"""The folds of an experiment: a protocol's name becomes parts of ids."""
 
-A protocol's name, as written in a recipe's yaml, becomes folds of ids by the
-functions of :mod:`speechbrain_e2v.corpora.splits` and
-:mod:`speechbrain_e2v.corpora.group_splits`. :func:`protocol_marks` then looks
-at the folds themselves and says what a reader of the score has to know.
-"""
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
-from dataclasses import dataclass
-
-from speechbrain_e2v.corpora.group_folds import group_kfold
 from speechbrain_e2v.corpora.group_splits import (
+    group_kfold,
     groups_of,
     leave_one_group_out,
     leave_one_speaker_out,
@@ -17,22 +13,22 @@ from speechbrain_e2v.corpora.group_splits import (
     official_plus_valid,
 )
 from speechbrain_e2v.corpora.splits import (
+    Parts,
     random_kfold,
     random_resample,
     validate_on_test,
 )
+from speechbrain_e2v.corpora.utterance import Utterance
+
+NamedParts = Iterator[tuple[str, Parts]]
+Maker = Callable[[Sequence[Utterance], int, int], NamedParts]
 
 
 @dataclass(frozen=True)
 class Fold:
     """Ids that train, choose the epoch, and test.
 
-    Arguments
-    ---------
-    name : str
-        What is tested, such as ``"block 0"`` or ``"speaker 03"``.
-    train, valid, test : tuple of str
-        Utterance ids.
+    ``name`` says what is tested, such as ``"block 0"`` or ``"speaker 03"``.
 
     Example
     -------
@@ -46,153 +42,186 @@ class Fold:
     test: tuple[str, ...]
 
 
-def _random_kfold(utterances, n_folds, seed):
-    ids = [u.id for u in utterances]
-    for fold in range(n_folds):
-        yield f"block {fold}", random_kfold(ids, n_folds, fold, seed)
+@dataclass(frozen=True)
+class Protocol:
+    """How folds are made, in words and in code.
+
+    ``make(utterances, n_folds, seed)`` yields named parts. ``shared`` holds
+    the kinds of things (:data:`speechbrain_e2v.corpora.audit.KINDS`) that the
+    test part shares with the others by design, ``valid_shared`` what it
+    shares with validation alone in addition.
+    """
+
+    description: str
+    make: Maker
+    shared: frozenset[str]
+    valid_shared: frozenset[str] = field(default_factory=frozenset)
 
 
-def _random_resample(utterances, n_folds, seed):
-    ids = [u.id for u in utterances]
-    for fold in range(n_folds):
-        yield f"resample {fold}", random_resample(ids, fold, seed)
+def _random(
+    name: str, split: Callable[[list[str], int, int, int], Parts]
+) -> Maker:
+    def folds(
+        utterances: Sequence[Utterance], n_folds: int, seed: int
+    ) -> NamedParts:
+        ids = [u.id for u in utterances]
+        for fold in range(n_folds):
+            yield f"{name} {fold}", split(ids, n_folds, fold, seed)
+
+    return folds
 
 
-def _leave_one_speaker_out(utterances, n_folds, seed):
-    speakers = groups_of(utterances, "spk")
-    for speaker in speakers[:n_folds]:
-        yield (
-            f"speaker {speaker}",
-            leave_one_group_out(
-                utterances, "spk", speaker, seed, valid="next_group"
-            ),
-        )
-
-
-def _random_kfold_carved(utterances, n_folds, seed):
-    ids = [u.id for u in utterances]
-    for fold in range(n_folds):
-        yield f"block {fold}", random_kfold(ids, n_folds, fold, seed, valid=0.1)
-
-
-def _leave_one_out(key, valid):
-    def folds(utterances, n_folds, seed):
+def _leave_one_out(
+    key: str, valid: float | Literal["next_group"], prefix: str = ""
+) -> Maker:
+    def folds(
+        utterances: Sequence[Utterance], n_folds: int, seed: int
+    ) -> NamedParts:
         for group in groups_of(utterances, key)[:n_folds]:
             yield (
-                group,
+                f"{prefix}{group}",
                 leave_one_group_out(utterances, key, group, seed, valid),
             )
 
     return folds
 
 
-def _partner_validates(utterances, n_folds, seed):
+def _partner_validates(
+    utterances: Sequence[Utterance], n_folds: int, seed: int
+) -> NamedParts:
     for speaker in groups_of(utterances, "spk")[:n_folds]:
         yield f"speaker {speaker}", leave_one_speaker_out(utterances, speaker)
 
 
-def _test_validates(folds):
-    def starred(utterances, n_folds, seed):
-        for name, parts in folds(utterances, n_folds, seed):
+def _test_validates(make: Maker) -> Maker:
+    def starred(
+        utterances: Sequence[Utterance], n_folds: int, seed: int
+    ) -> NamedParts:
+        for name, parts in make(utterances, n_folds, seed):
             yield name, validate_on_test(parts)
 
     return starred
 
 
-def _group_kfold(key):
-    def folds(utterances, n_folds, seed):
+def _group_kfold(key: str) -> Maker:
+    def folds(
+        utterances: Sequence[Utterance], n_folds: int, seed: int
+    ) -> NamedParts:
         for fold in range(n_folds):
-            yield (
-                f"{key} block {fold}",
-                group_kfold(utterances, key, n_folds, fold, seed),
-            )
+            parts = group_kfold(utterances, key, n_folds, fold, seed)
+            yield f"{key} block {fold}", parts
 
     return folds
 
 
-def _official(utterances, n_folds, seed):
+def _official(
+    utterances: Sequence[Utterance], n_folds: int, seed: int
+) -> NamedParts:
     yield "official", official(utterances)
 
 
-def _official_plus_valid(utterances, n_folds, seed):
+def _official_plus_valid(
+    utterances: Sequence[Utterance], n_folds: int, seed: int
+) -> NamedParts:
     yield "official", official_plus_valid(utterances, 0.1, seed)
 
 
-PROTOCOLS = {
-    "random_kfold": _random_kfold,
-    "random_kfold_carved": _random_kfold_carved,
-    "random_resample": _random_resample,
-    "leave_one_speaker_out": _leave_one_speaker_out,
-    "leave_one_speaker_out_partner_validates": _partner_validates,
-    "leave_one_speaker_out_test_validates": _test_validates(
-        _leave_one_out("spk", 0)
+# Actors say the same sentences in every session; whole corpora are dialogues.
+_ACTED = frozenset({"session", "dialog", "transcript"})
+_RANDOM = _ACTED | {"speaker"}
+_SESSION = frozenset({"transcript"})
+_DIALOG = frozenset({"session", "transcript", "speaker"})
+_STARRED = _RANDOM | {"utterance", "audio"}
+
+PROTOCOLS: dict[str, Protocol] = {
+    "random_kfold": Protocol(
+        "disjoint random blocks of int(N / n_folds) utterances; the next "
+        "block validates",
+        _random("block", random_kfold),
+        _RANDOM,
     ),
-    "leave_one_session_out": _leave_one_out("session", 0.2),
-    "leave_one_session_out_next_validates": _leave_one_out(
-        "session", "next_group"
+    "random_kfold_carved": Protocol(
+        "disjoint random blocks of int(N / n_folds) utterances; 10 % of the "
+        "rest validates",
+        _random(
+            "block",
+            lambda ids, k, fold, seed: random_kfold(ids, k, fold, seed, 0.1),
+        ),
+        _RANDOM,
     ),
-    "leave_one_session_out_test_validates": _test_validates(
-        _leave_one_out("session", 0)
+    "random_resample": Protocol(
+        "n_folds independent random splits, 80 / 10 / 10 %",
+        _random(
+            "resample",
+            lambda ids, k, fold, seed: random_resample(ids, fold, seed),
+        ),
+        _RANDOM,
     ),
-    "speaker_kfold": _group_kfold("spk"),
-    "dialog_kfold": _group_kfold("dialog"),
-    "official": _official,
-    "official_plus_valid": _official_plus_valid,
+    "leave_one_speaker_out": Protocol(
+        "one fold per speaker; the next speaker in order of name validates",
+        _leave_one_out("spk", "next_group", "speaker "),
+        _ACTED,
+    ),
+    "leave_one_speaker_out_partner_validates": Protocol(
+        "one fold per speaker; the other speaker of the session validates",
+        _partner_validates,
+        _ACTED,
+    ),
+    "leave_one_speaker_out_test_validates": Protocol(
+        "one fold per speaker; the epoch is chosen on the test speaker "
+        "(starred in the paper's Table 2)",
+        _test_validates(_leave_one_out("spk", 0)),
+        _ACTED,
+        _STARRED,
+    ),
+    "leave_one_session_out": Protocol(
+        "one fold per session; 20 % of the other sessions validates",
+        _leave_one_out("session", 0.2),
+        _SESSION,
+    ),
+    "leave_one_session_out_next_validates": Protocol(
+        "one fold per session; the next session validates",
+        _leave_one_out("session", "next_group"),
+        _SESSION,
+    ),
+    "leave_one_session_out_test_validates": Protocol(
+        "one fold per session; the epoch is chosen on the test session "
+        "(starred in the paper's Table 2)",
+        _test_validates(_leave_one_out("session", 0)),
+        _SESSION,
+        _STARRED,
+    ),
+    "speaker_kfold": Protocol(
+        "n_folds blocks of whole speakers; the next block validates",
+        _group_kfold("spk"),
+        _ACTED,
+    ),
+    "dialog_kfold": Protocol(
+        "n_folds blocks of whole dialogues; the next block validates",
+        _group_kfold("dialog"),
+        _DIALOG,
+    ),
+    "official": Protocol(
+        "the parts that the corpus defines", _official, _DIALOG
+    ),
+    "official_plus_valid": Protocol(
+        "the parts that the corpus defines; 10 % of training validates",
+        _official_plus_valid,
+        _DIALOG,
+    ),
 }
-DESCRIPTIONS = {
-    "random_kfold": "disjoint random blocks of int(N / n_folds) utterances; "
-    "the next block validates",
-    "random_kfold_carved": "disjoint random blocks of int(N / n_folds) "
-    "utterances; 10 % of the rest validates",
-    "random_resample": "n_folds independent random splits, 80 / 10 / 10 %",
-    "leave_one_speaker_out": "one fold per speaker; the next speaker in "
-    "order of name validates",
-    "leave_one_speaker_out_partner_validates": "one fold per speaker; the "
-    "other speaker of the session validates",
-    "leave_one_speaker_out_test_validates": "one fold per speaker; the epoch "
-    "is chosen on the test speaker (starred in the paper's Table 2)",
-    "leave_one_session_out": "one fold per session; 20 % of the other "
-    "sessions validates",
-    "leave_one_session_out_next_validates": "one fold per session; the next "
-    "session validates",
-    "leave_one_session_out_test_validates": "one fold per session; the epoch "
-    "is chosen on the test session (starred in the paper's Table 2)",
-    "speaker_kfold": "n_folds blocks of whole speakers; the next block "
-    "validates",
-    "dialog_kfold": "n_folds blocks of whole dialogues; the next block "
-    "validates",
-    "official": "the parts that the corpus defines",
-    "official_plus_valid": "the parts that the corpus defines; 10 % of "
-    "training validates",
-}
 
 
-def make_folds(protocol, utterances, n_folds, seed):
-    """Folds of a protocol.
+def make_folds(
+    protocol: str, utterances: Sequence[Utterance], n_folds: int, seed: int
+) -> list[Fold]:
+    """Folds of the whole corpus; ``n_folds`` at most, where groups count.
 
-    Arguments
-    ---------
-    protocol : str
-        A key of ``PROTOCOLS``.
-    utterances : sequence of Utterance
-        The whole corpus.
-    n_folds : int
-        Folds of a random protocol; at most so many folds of another.
-    seed : int
-        Seed of a random protocol.
-
-    Returns
-    -------
-    list of Fold
-
-    Raises
-    ------
-    ValueError
-        For an unknown protocol, or one that does not fit the corpus.
+    Raises ValueError for an unknown protocol, or one that does not fit the
+    corpus.
 
     Example
     -------
-    >>> from speechbrain_e2v.corpora.utterance import Utterance
     >>> rows = [Utterance(n, f"{n}.wav", spk=n[0]) for n in ("a1", "b1", "c1")]
     >>> [f.name for f in make_folds("leave_one_speaker_out", rows, 10, 1)]
     ['speaker a', 'speaker b', 'speaker c']
@@ -204,8 +233,10 @@ def make_folds(protocol, utterances, n_folds, seed):
     if n_folds < 1:
         raise ValueError(f"n_folds is {n_folds}; it must be at least 1")
     folds = [
-        Fold(name, *(tuple(part) for part in parts))
-        for name, parts in PROTOCOLS[protocol](utterances, n_folds, seed)
+        Fold(name, tuple(train), tuple(valid), tuple(test))
+        for name, (train, valid, test) in PROTOCOLS[protocol].make(
+            utterances, n_folds, seed
+        )
     ]
     for fold in folds:
         if not (fold.train and fold.valid and fold.test):
@@ -217,49 +248,39 @@ def make_folds(protocol, utterances, n_folds, seed):
     return folds
 
 
-def protocol_marks(folds, utterances):
-    """What a reader has to know, found by looking at the folds.
-
-    Arguments
-    ---------
-    folds : sequence of Fold
-        All folds of an experiment.
-    utterances : sequence of Utterance
-        The whole corpus.
-
-    Returns
-    -------
-    list of str
+def protocol_caveats(
+    folds: Sequence[Fold], utterances: Sequence[Utterance]
+) -> list[str]:
+    """What a reader of the score has to know, found by looking at the folds.
 
     Example
     -------
-    >>> from speechbrain_e2v.corpora.utterance import Utterance
     >>> rows = [Utterance(n, f"{n}.wav", spk="1") for n in "abc"]
-    >>> protocol_marks([Fold("x", ("a",), ("b",), ("c",))], rows)[0]
+    >>> protocol_caveats([Fold("x", ("a",), ("b",), ("c",))], rows)[0]
     'test speakers occur in training'
     """
     speaker = {u.id: u.spk for u in utterances if u.spk}
 
-    def speakers(part):
+    def speakers(part: Sequence[str]) -> set[str]:
         return {speaker[name] for name in part if name in speaker}
 
-    marks = []
+    caveats = []
     if len(speaker) < len(utterances):
-        marks.append(f"{len(utterances) - len(speaker)} speakers are unknown")
+        caveats.append(f"{len(utterances) - len(speaker)} speakers are unknown")
     if any(speakers(f.test) & speakers(f.train) for f in folds):
-        marks.append("test speakers occur in training")
+        caveats.append("test speakers occur in training")
     elif speaker:
-        marks.append("no test speaker occurs in training")
+        caveats.append("no test speaker occurs in training")
     if any(set(f.test) & set(f.valid) for f in folds):
-        marks.append("the epoch is chosen on test utterances")
+        caveats.append("the epoch is chosen on test utterances")
     elif any(speakers(f.test) & speakers(f.valid) for f in folds):
-        marks.append("test speakers occur in validation")
+        caveats.append("test speakers occur in validation")
     tested = [name for fold in folds for name in fold.test]
     if len(set(tested)) < len(utterances):
         missing = len(utterances) - len(set(tested))
-        marks.append(
+        caveats.append(
             f"{missing} of {len(utterances)} utterances are never tested"
         )
     if len(set(tested)) < len(tested):
-        marks.append("some utterances are tested in several folds")
-    return marks
+        caveats.append("some utterances are tested in several folds")
+    return caveats

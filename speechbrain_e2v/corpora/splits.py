@@ -1,9 +1,9 @@
-"""Which utterances train, validate and test: every protocol of the paper.
+"""Which utterances train, validate and test: at random.
 
 Pure functions of the set of ids and a seed. Order comes from SHA-256, not
 from a random generator, so it depends neither on the order of a folder
-listing nor on the version of Python or NumPy. Every function returns
-``(train_ids, valid_ids, test_ids)``, disjoint.
+listing nor on the version of Python or NumPy. Every split is ``(train, valid,
+test)``, three disjoint lists of ids.
 
 The paper (section 4.3) says "randomly split into 80%, 10%, and 10%" in ten
 folds; every accuracy it prints is a multiple of 1 / (10 * int(0.1 N)), hence
@@ -11,9 +11,14 @@ blocks of ``N // 10``.
 """
 
 import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from typing import Literal
+
+Parts = tuple[list[str], list[str], list[str]]
 
 
-def shuffled(ids, seed, salt=""):
+def shuffled(ids: Iterable[str], seed: int, salt: str = "") -> list[str]:
     """Ids in an order that depends on the set, the seed and the salt only.
 
     Example
@@ -22,33 +27,23 @@ def shuffled(ids, seed, salt=""):
     True
     """
 
-    def rank(name):
+    def rank(name: str) -> tuple[bytes, str]:
         return hashlib.sha256(f"{seed}|{salt}|{name}".encode()).digest(), name
 
     ids = list(ids)
-    if len(set(ids)) != len(ids):
-        twice = sorted({name for name in ids if ids.count(name) > 1})
+    twice = sorted(name for name, n in Counter(ids).items() if n > 1)
+    if twice:
         raise ValueError(f"duplicate ids cannot be split: {twice[:20]}")
     return sorted(ids, key=rank)
 
 
-def carve_valid(ids, ratio, seed, salt=""):
-    """Split ids into training and validation ids.
+def carve_valid(
+    ids: Iterable[str], ratio: float, seed: int, salt: str = ""
+) -> tuple[list[str], list[str]]:
+    """Training and validation ids; 0 <= ratio < 1 is the share of the latter.
 
-    Arguments
-    ---------
-    ids : iterable of str
-        What is left when the test ids are taken away.
-    ratio : float
-        Share of the validation ids, 0 <= ratio < 1; 0 carves nothing.
-    seed, salt : int, str
-        What the order depends on.
-
-    Returns
-    -------
-    tuple of list
-        The first ``int((1 - ratio) * N)`` ids of the shuffled order, as the
-        released code does, and the rest.
+    Training gets the first ``int((1 - ratio) * N)`` ids of the shuffled
+    order, as in the released code.
 
     Example
     -------
@@ -62,32 +57,17 @@ def carve_valid(ids, ratio, seed, salt=""):
     return order[:count], order[count:]
 
 
-def _check_fold(fold, k, count):
-    if k < 2 or not 0 <= fold < k:
-        raise ValueError(f"fold {fold} of {k}: use 2 folds or more, 0-based")
-    if count < k:
-        raise ValueError(f"{count} utterances cannot fill {k} folds")
-
-
-def random_kfold(ids, k, fold, seed, valid="next_block"):
+def random_kfold(
+    ids: Iterable[str],
+    k: int,
+    fold: int,
+    seed: int,
+    valid: float | Literal["next_block"] = "next_block",
+) -> Parts:
     """Disjoint random test blocks of ``N // k`` utterances.
 
-    Arguments
-    ---------
-    ids : iterable of str
-        All ids.
-    k, fold : int
-        Number of folds, and which one (0-based).
-    seed : int
-        Another seed, other blocks.
-    valid : "next_block" or float
-        The next block validates, or this share of the rest does.
-
-    Returns
-    -------
-    tuple of list
-        (train_ids, valid_ids, test_ids); the ``N - k * (N // k)`` ids left
-        over always train.
+    The next block validates, or the share ``valid`` of the rest does. The
+    ``N - k * (N // k)`` ids left over always train.
 
     Example
     -------
@@ -96,45 +76,32 @@ def random_kfold(ids, k, fold, seed, valid="next_block"):
     [429, 53, 53]
     """
     order = shuffled(ids, seed)
-    _check_fold(fold, k, len(order))
+    if k < 2 or not 0 <= fold < k:
+        raise ValueError(f"fold {fold} of {k}: use 2 folds or more, 0-based")
+    if len(order) < k:
+        raise ValueError(f"{len(order)} utterances cannot fill {k} folds")
     size = len(order) // k
     blocks = [order[i * size : (i + 1) * size] for i in range(k)]
-    rest = order[k * size :]
-    held_out = {fold}
-    if valid == "next_block":
-        held_out.add((fold + 1) % k)
-    train = [
+    held_out = {fold, (fold + 1) % k} if valid == "next_block" else {fold}
+    rest = [
         name
-        for i, block in enumerate(blocks)
+        for i, block in enumerate([*blocks, order[k * size :]])
         if i not in held_out
         for name in block
     ]
     if valid == "next_block":
-        return train + rest, blocks[(fold + 1) % k], blocks[fold]
-    return (
-        *carve_valid(train + rest, valid, seed, f"fold{fold}"),
-        blocks[fold],
-    )
+        return rest, blocks[(fold + 1) % k], blocks[fold]
+    return *carve_valid(rest, valid, seed, f"fold{fold}"), blocks[fold]
 
 
-def random_resample(ids, fold, seed, valid_ratio=0.1, test_ratio=0.1):
+def random_resample(
+    ids: Iterable[str],
+    fold: int,
+    seed: int,
+    valid_ratio: float = 0.1,
+    test_ratio: float = 0.1,
+) -> Parts:
     """An independent random split for every fold (test sets may overlap).
-
-    Arguments
-    ---------
-    ids : iterable of str
-        All ids.
-    fold : int
-        Salt of the order.
-    seed : int
-        Seed of the order.
-    valid_ratio, test_ratio : float
-        Shares, rounded down to whole utterances.
-
-    Returns
-    -------
-    tuple of list
-        (train_ids, valid_ids, test_ids).
 
     Example
     -------
@@ -153,15 +120,12 @@ def random_resample(ids, fold, seed, valid_ratio=0.1, test_ratio=0.1):
     return order[test + valid :], order[test : test + valid], order[:test]
 
 
-def holdout(ids, test_ratio, valid_ratio, seed):
+def holdout(
+    ids: Iterable[str], test_ratio: float, valid_ratio: float, seed: int
+) -> Parts:
     """One random split; validation is a share of what remains for training.
 
     The paper's visualisations: 8:2, and "10% of the training set" validates.
-
-    Returns
-    -------
-    tuple of list
-        (train_ids, valid_ids, test_ids).
 
     Example
     -------
@@ -170,16 +134,11 @@ def holdout(ids, test_ratio, valid_ratio, seed):
     [5040, 560, 1400]
     """
     rest, test = carve_valid(ids, test_ratio, seed, "holdout")
-    return (*carve_valid(rest, valid_ratio, seed, "holdout-valid"), test)
+    return *carve_valid(rest, valid_ratio, seed, "holdout-valid"), test
 
 
-def validate_on_test(parts):
+def validate_on_test(parts: Parts) -> Parts:
     """Validate on the test part (rows marked ``*`` in the paper's Table 2).
-
-    Arguments
-    ---------
-    parts : tuple of list
-        A split made with a validation share of 0.
 
     Example
     -------

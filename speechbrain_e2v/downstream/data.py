@@ -21,12 +21,11 @@ from speechbrain.utils.distributed import infer_device
 from speechbrain_e2v import __version__
 from speechbrain_e2v.corpora.corpus import Corpus
 from speechbrain_e2v.corpora.manifest import read_manifest
-from speechbrain_e2v.corpora.prepare import completeness_marks, prepare
+from speechbrain_e2v.corpora.prepare import completeness_caveats, prepare
 from speechbrain_e2v.corpora.protocols import (
-    DESCRIPTIONS,
     PROTOCOLS,
     make_folds,
-    protocol_marks,
+    protocol_caveats,
 )
 from speechbrain_e2v.downstream.feature_cache import cached_features
 from speechbrain_e2v.downstream.provenance import commit, heard_marks
@@ -215,11 +214,11 @@ def protocol_entry(experiment, material):
     card = material.upstream.description.get("card")
     return {
         "name": hparams["protocol"],
-        "description": DESCRIPTIONS[hparams["protocol"]],
+        "description": PROTOCOLS[hparams["protocol"]].description,
         "n_folds": len(material.folds),
         "split_seed": hparams["split_seed"],
-        "marks": completeness_marks(material.manifest)
-        + protocol_marks(material.folds, material.utterances)
+        "marks": completeness_caveats(material.manifest)
+        + protocol_caveats(material.folds, material.utterances)
         + heard_marks(card, material.corpus.name),
     }
 

@@ -8,7 +8,8 @@ import soundfile
 import torch
 from torchaudio.transforms import Resample
 
-from speechbrain_e2v.corpora.audio import AudioError, probe
+from speechbrain_e2v.corpora.audio import AudioError
+from speechbrain_e2v.corpora.audio_info import audio_info
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
 
 _KERNEL_HALF_WIDTH = 6  # zero crossings of torchaudio's default resampler
@@ -30,7 +31,7 @@ def audio_blocks(
     >>> sum(len(block) for block in audio_blocks(path, block_seconds=0.4))
     16000
     """
-    info = probe(path)
+    info = audio_info(path)
     if not info.num_samples:
         raise AudioError(path, "empty", "0 samples")
     rate = info.sample_rate

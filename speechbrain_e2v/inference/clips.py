@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torchaudio.transforms import Resample
 
-from speechbrain_e2v.corpora.audio import AudioError, probe_many, read_audio
+from speechbrain_e2v.corpora.audio import AudioError, read_audio
+from speechbrain_e2v.corpora.audio_info import audio_infos
 from speechbrain_e2v.lobes.lengths import MIN_SAMPLES, SAMPLE_RATE
 
 
@@ -166,7 +167,7 @@ def measure(clips, minimum, progress=False):
     ['no.wav: missing', '800']
     """
     paths = dict.fromkeys(clip.path for clip in clips if clip.path)
-    headers = dict(zip(paths, probe_many(paths, progress), strict=True))
+    headers = dict(zip(paths, audio_infos(paths, progress), strict=True))
     return [_samples(clip, headers.get(clip.path), minimum) for clip in clips]
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from speechbrain_e2v.corpora.audio import AudioError, decode, probe_many
-from speechbrain_e2v.corpora.headers import with_header
+from speechbrain_e2v.corpora.audio import AudioError, decode
+from speechbrain_e2v.corpora.audio_info import audio_infos, measured
 from speechbrain_e2v.lobes.lengths import MIN_SAMPLES, SAMPLE_RATE
 
 _SHOWN = 20
@@ -127,11 +127,11 @@ def check_pretraining(utterances, min_samples=SAMPLE_RATE // 2, progress=True):
         raise ValueError("the manifests list no utterance; check their paths")
     problems = _duplicates(utterances)
     paths = list(dict.fromkeys(u.wav for u in utterances))
-    headers = dict(zip(paths, probe_many(paths, progress), strict=True))
+    headers = dict(zip(paths, audio_infos(paths, progress), strict=True))
     kept, short, floats = [], [], []
     for utterance in utterances:
         header = headers[utterance.wav]
-        found = with_header(utterance, utterance.wav, header)
+        found = measured(utterance, utterance.wav, header)
         if isinstance(found, AudioError):
             problems.append((found.reason, f"{utterance.id}: {found}"))
             continue

@@ -7,8 +7,8 @@ example:
 from dataclasses import replace
 from pathlib import Path
 
+from speechbrain_e2v.corpora.audio_info import measure_utterances
 from speechbrain_e2v.corpora.folders import scan_folder
-from speechbrain_e2v.corpora.headers import probe_utterances
 from speechbrain_e2v.corpora.manifest import write_manifest
 
 
@@ -43,7 +43,7 @@ def run(arguments):
     """
     listed = scan_folder(arguments.folder, arguments.pattern, arguments.exclude)
     kept, bad = [], []
-    for outcome in probe_utterances(listed, arguments.folder):
+    for outcome in measure_utterances(listed, arguments.folder):
         if isinstance(outcome, Exception):
             bad.append(outcome)
             continue

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from speechbrain_e2v.corpora.audio import probe
+from speechbrain_e2v.corpora.audio_info import audio_info
 from speechbrain_e2v.inference.timeline import emotion_timeline
 from speechbrain_e2v.inference.timeline_files import KINDS, write_timeline
 from speechbrain_e2v.tools.classify import add_model_arguments, load_model
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         stem = Path(arguments.file).stem
         paths = [output / f"{stem}{suffix}" for suffix in KINDS]
-    seconds = probe(arguments.file).duration
+    seconds = audio_info(arguments.file).duration
     classifier = load_model(arguments)
     with tqdm(
         total=round(seconds, 1), unit="s", desc="timeline", delay=2

@@ -9,15 +9,10 @@ import soundfile
 import torch
 from torchaudio.functional import resample
 
-from speechbrain_e2v.corpora import audio
-from speechbrain_e2v.corpora.audio import (
-    AudioError,
-    AudioInfo,
-    probe,
-    probe_many,
-    read_audio,
-)
-from speechbrain_e2v.corpora.wave_header import read_wave_header
+from speechbrain_e2v.corpora import audio_info as audio_info_module
+from speechbrain_e2v.corpora.audio import AudioError, read_audio
+from speechbrain_e2v.corpora.audio_info import audio_info, audio_infos
+from speechbrain_e2v.corpora.wave_header import AudioInfo, read_wave_header
 
 SUBTYPES = ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"]
 
@@ -60,7 +55,7 @@ def test_header_equals_libsndfile(tmp_path, subtype, channels, form):
     own = read_wave_header(path)
     assert own == AudioInfo(801, 22050, channels, subtype)
     assert (own.num_samples, own.subtype) == (theirs.frames, theirs.subtype)
-    assert probe(path) == own
+    assert audio_info(path) == own
 
 
 @pytest.mark.parametrize(
@@ -70,7 +65,7 @@ def test_header_equals_libsndfile(tmp_path, subtype, channels, form):
 def test_other_formats_go_through_libsndfile(tmp_path, name, subtype):
     soundfile.write(tmp_path / name, noise(4000), 8000, subtype)
     assert read_wave_header(tmp_path / name) is None
-    assert probe(tmp_path / name) == AudioInfo(4000, 8000, 1, subtype)
+    assert audio_info(tmp_path / name) == AudioInfo(4000, 8000, 1, subtype)
 
 
 def test_chunks_before_the_samples_may_be_odd_and_long(tmp_path):
@@ -93,7 +88,7 @@ def test_a_size_left_open_by_a_pipe_comes_from_the_file(tmp_path, announced):
 def test_a_size_that_counts_the_header_is_forgiven(tmp_path):
     path = tmp_path / "a.wav"
     path.write_bytes(wave_bytes([fmt(), data(1000, 2000 + 44)]))
-    assert probe(path).num_samples == 1000
+    assert audio_info(path).num_samples == 1000
 
 
 def test_a_truncated_file_is_an_error_with_both_sizes(tmp_path):
@@ -102,7 +97,7 @@ def test_a_truncated_file_is_an_error_with_both_sizes(tmp_path):
     with pytest.raises(
         AudioError, match="announces 2000.*holds 1000"
     ) as caught:
-        probe(path)
+        audio_info(path)
     assert caught.value.reason == "truncated"
     assert str(path) in str(caught.value)
 
@@ -110,7 +105,7 @@ def test_a_truncated_file_is_an_error_with_both_sizes(tmp_path):
 def test_a_wave_without_samples_has_length_zero(tmp_path):
     path = tmp_path / "a.wav"
     soundfile.write(path, noise(0), 16000)
-    assert probe(path).num_samples == 0
+    assert audio_info(path).num_samples == 0
     with pytest.raises(AudioError, match="empty.*0 s long"):
         read_audio(path)
 
@@ -121,7 +116,7 @@ def test_what_cannot_be_read_is_named(tmp_path):
     (tmp_path / "folder.wav").mkdir()
     soundfile.write(tmp_path / "good.wav", noise(10), 16000)
     names = ["text", "good", "nothing", "folder", "absent"]
-    outcomes = probe_many([tmp_path / f"{n}.wav" for n in names], False)
+    outcomes = audio_infos([tmp_path / f"{n}.wav" for n in names], False)
     reasons = [getattr(outcome, "reason", None) for outcome in outcomes]
     assert reasons == [
         "unreadable",
@@ -140,13 +135,13 @@ def test_what_cannot_be_read_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("waiting", [-1.0, 60.0])  # threads, and none
-def test_probe_many_keeps_the_order(tmp_path, waiting, monkeypatch):
-    monkeypatch.setattr(audio, "_WAITING", waiting)
+def test_audio_infos_keep_the_order(tmp_path, waiting, monkeypatch):
+    monkeypatch.setattr(audio_info_module, "_WAITING", waiting)
     lengths = [(7 * i) % 601 for i in range(600)]
     for i, length in enumerate(lengths):
         (tmp_path / f"{i}.wav").write_bytes(wave_bytes([fmt(), data(length)]))
     paths = [tmp_path / f"{i}.wav" for i in range(600)]
-    assert [o.num_samples for o in probe_many(paths, False)] == lengths
+    assert [o.num_samples for o in audio_infos(paths, False)] == lengths
 
 
 def test_channels_are_averaged(tmp_path):

@@ -176,7 +176,7 @@ def test_a_manifest_is_kept_until_something_changes(folder, monkeypatch):
     def refuse(*_):
         raise Probed
 
-    monkeypatch.setattr(prepare_module, "probe_utterances", refuse)
+    monkeypatch.setattr(prepare_module, "measure_utterances", refuse)
     assert run(folder) == manifest
     assert manifest.stat().st_mtime_ns == before
     with pytest.raises(Probed):

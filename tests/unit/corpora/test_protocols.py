@@ -1,13 +1,13 @@
-"""Folds of EmoDB's size, and marks that follow from the folds."""
+"""Folds of EmoDB's size, and caveats that follow from the folds."""
 
 import pytest
 
+from speechbrain_e2v.corpora.audit import KINDS
 from speechbrain_e2v.corpora.protocols import (
-    DESCRIPTIONS,
     PROTOCOLS,
     Fold,
     make_folds,
-    protocol_marks,
+    protocol_caveats,
 )
 from speechbrain_e2v.corpora.utterance import Utterance
 
@@ -19,8 +19,10 @@ def corpus(size=535, speakers=10):
     ]
 
 
-def test_every_protocol_is_described():
-    assert set(DESCRIPTIONS) == set(PROTOCOLS)
+def test_protocols_are_described_and_share_known_things():
+    for protocol in PROTOCOLS.values():
+        assert protocol.description
+        assert protocol.shared | protocol.valid_shared <= set(KINDS)
 
 
 def test_random_folds_have_the_papers_sizes():
@@ -33,7 +35,7 @@ def test_random_folds_have_the_papers_sizes():
     assert len(tested) == len(set(tested)) == 530
     for number, fold in enumerate(folds):
         assert fold.valid == folds[(number + 1) % 10].test
-    assert protocol_marks(folds, rows) == [
+    assert protocol_caveats(folds, rows) == [
         "test speakers occur in training",
         "test speakers occur in validation",
         "5 of 535 utterances are never tested",
@@ -54,7 +56,9 @@ def test_speakers_are_in_one_part_only():
         assert parts[2] == {f"{number:02d}"}
         assert parts[1] == {f"{(number + 1) % 10:02d}"}
         assert not parts[0] & (parts[1] | parts[2])
-    assert protocol_marks(folds, rows) == ["no test speaker occurs in training"]
+    assert protocol_caveats(folds, rows) == [
+        "no test speaker occurs in training"
+    ]
 
 
 def test_folds_do_not_depend_on_the_order_of_utterances():
@@ -65,11 +69,11 @@ def test_folds_do_not_depend_on_the_order_of_utterances():
         assert make_folds(protocol, rows, 5, seed=2) != forth
 
 
-def test_marks_of_doubtful_folds():
+def test_caveats_of_doubtful_folds():
     rows = [Utterance(n, f"{n}.wav", spk=n) for n in "abc"]
     rows.append(Utterance("d", "d.wav"))
     folds = [Fold("x", ("a",), ("b",), ("b",)), Fold("y", ("a",), (), ("b",))]
-    assert protocol_marks(folds, rows) == [
+    assert protocol_caveats(folds, rows) == [
         "1 speakers are unknown",
         "no test speaker occurs in training",
         "the epoch is chosen on test utterances",

@@ -7,7 +7,7 @@ import numpy
 import pytest
 import soundfile
 
-from speechbrain_e2v.corpora.headers import probe_utterances
+from speechbrain_e2v.corpora.audio_info import measure_utterances
 from speechbrain_e2v.corpora.manifest import Utterance
 from speechbrain_e2v.pretraining.data_checks import (
     BadPretrainingData,
@@ -22,7 +22,7 @@ def make(tmp_path):
         wave = numpy.full(round(seconds * rate), value)
         soundfile.write(path, wave, rate, subtype)
         row = Utterance(name, str(path), dataset=name[0])
-        return probe_utterances([row], "", False)[0]
+        return measure_utterances([row], "", False)[0]
 
     return write
 

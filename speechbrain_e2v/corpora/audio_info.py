@@ -1,0 +1,154 @@
+"""What only the audio files know, from their headers: lengths, rates."""
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+import soundfile
+from tqdm import tqdm
+
+from speechbrain_e2v.corpora.audio import AudioError, unreadable
+from speechbrain_e2v.corpora.utterance import Utterance
+from speechbrain_e2v.corpora.wave_header import (
+    AudioInfo,
+    TruncatedWave,
+    read_wave_header,
+)
+
+_THREADS = 8
+_FILES_PER_TASK = 256
+_WAITING = 1e-3  # seconds a file: a disk, no longer the memory
+
+
+def audio_info(path: str | os.PathLike) -> AudioInfo:
+    """Length, rate and channels of an audio file, from its header.
+
+    ``num_samples`` is 0 for a valid file without samples. Raises AudioError
+    when the file is missing, unreadable or shorter than it says.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.flac"
+    >>> soundfile.write(path, [0.0] * 800, 8000)
+    >>> audio_info(path).duration
+    0.1
+    """
+    try:
+        info = read_wave_header(path)
+        if info is not None:
+            return info
+        found = soundfile.info(str(path))
+    except FileNotFoundError as error:
+        raise AudioError(path, "missing", "no such file") from error
+    except TruncatedWave as error:
+        raise AudioError(path, "truncated", str(error)) from error
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise unreadable(path, error) from error
+    return AudioInfo(
+        found.frames, found.samplerate, found.channels, found.subtype
+    )
+
+
+def _info_or_error(path: str | os.PathLike) -> AudioInfo | AudioError:
+    try:
+        return audio_info(path)
+    except AudioError as error:
+        return error
+
+
+def audio_infos(
+    paths: Iterable[str | os.PathLike], progress: bool = True
+) -> list[AudioInfo | AudioError]:
+    """Read many headers, in order; errors are returned, not raised.
+
+    Example
+    -------
+    >>> [outcome.reason for outcome in audio_infos(["no.wav"], progress=False)]
+    ['missing']
+    """
+    paths = list(paths)
+    groups = [
+        paths[i : i + _FILES_PER_TASK]
+        for i in range(0, len(paths), _FILES_PER_TASK)
+    ]
+    outcomes: list[AudioInfo | AudioError] = []
+    with (
+        ThreadPoolExecutor(_THREADS) as pool,
+        tqdm(
+            total=len(paths),
+            desc="audio headers",
+            unit="file",
+            disable=not progress,
+        ) as bar,
+    ):
+
+        def keep(found: list[AudioInfo | AudioError]) -> None:
+            outcomes.extend(found)
+            bar.update(len(found))
+
+        # Threads hide the waiting for a cold disk; where nothing waits, they
+        # only wait for each other.
+        left = iter(groups)
+        for group in left:
+            begin = time.perf_counter()
+            keep([_info_or_error(path) for path in group])
+            if time.perf_counter() - begin > _WAITING * len(group):
+                break
+        for found in pool.map(lambda g: [_info_or_error(p) for p in g], left):
+            keep(found)
+    return outcomes
+
+
+def measure_utterances(
+    utterances: Sequence[Utterance],
+    data_root: str | os.PathLike,
+    progress: bool = True,
+) -> list[Utterance | AudioError]:
+    """Fill in the lengths of utterances; every file is opened once.
+
+    Example
+    -------
+    >>> measure_utterances([Utterance("a", "a.wav")], "/none", False)[0].reason
+    'missing'
+    """
+    paths = {u.wav: str(PurePosixPath(data_root, u.wav)) for u in utterances}
+    infos = dict(zip(paths, audio_infos(paths.values(), progress), strict=True))
+    return [measured(u, paths[u.wav], infos[u.wav]) for u in utterances]
+
+
+def measured(
+    utterance: Utterance, path: str, info: AudioInfo | AudioError
+) -> Utterance | AudioError:
+    """An utterance with the length of its file, or of its piece, filled in.
+
+    A piece is cut at the end of its file. The error of ``info`` is returned,
+    and ``"empty"`` when nothing is in the piece.
+
+    Example
+    -------
+    >>> piece = Utterance("a", "a.wav", start=0.5, stop=9.0)
+    >>> measured(piece, "a.wav", AudioInfo(800, 1000, 1, "FLOAT")).duration
+    0.3
+    """
+    if isinstance(info, AudioError):
+        return info
+    rate = info.sample_rate
+    first = round((utterance.start or 0.0) * rate)
+    last = info.num_samples
+    if utterance.stop is not None:
+        last = min(last, round(utterance.stop * rate))
+    if first >= last:
+        detail = f"{info.num_samples} samples at {rate} Hz"
+        if (utterance.start, utterance.stop) != (None, None):
+            detail += f", asked for {utterance.start} to {utterance.stop} s"
+        return AudioError(path, "empty", detail)
+    return replace(
+        utterance,
+        num_samples=last - first,
+        sample_rate=rate,
+        channels=info.channels,
+        duration=(last - first) / rate,
+    )
