@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-"""The tables of benchmarks/README.md and README.md, out of files of results.
+"""The tables of benchmarks/README.md, out of files of results.
 
 Results of one machine go into one table; a later file replaces rows of an
-earlier one. `--readme` puts the tables between the marks of both pages; the
-project's own has what most people ask for.
+earlier one. `--readme` puts the tables between the marks of that page.
 
 > python benchmarks/report.py results.json --readme
 """
@@ -18,24 +17,6 @@ from machine import ALLOCATORS
 from speechbrain_e2v.files.atomic import replace_text
 
 README = Path(__file__).resolve().parent / "README.md"
-PROJECT_README = README.parents[1] / "README.md"
-SHORT = (
-    "clip_3s_fp32",
-    "clip_30s_fp32",
-    "clips_16x3s_fp32",
-    "extract_command",
-    "long_60s_speed",
-    "long_60s_memory",
-    "long_60s_memory_peer",
-    "long_300s_rtf",
-    "long_300s_memory",
-    "long_hour_rtf",
-    "long_hour_memory",
-    "step_small_fp32",
-    "step_base_fp32",
-    "conversation_seconds",
-)
-"""Keys of the goals in the project's README."""
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 
@@ -91,22 +72,6 @@ def full_table(rows):
     return "\n".join(lines)
 
 
-def short_table(rows):
-    """Make Markdown of what most people ask for."""
-    lines = [
-        _machine(rows[-1][1]["machine"]),
-        "",
-        "| work | figure | goal | |",
-        "|---|--:|--:|---|",
-    ]
-    lines += [
-        f"| {' | '.join(_judged(row))} |"
-        for row, _ in rows
-        if row["key"] in SHORT
-    ]
-    return "\n".join(lines)
-
-
 def _machine(machine):
     gflops = machine["gflops"]
     bf16 = ", ".join(machine["bf16_flags"]) or "no bf16 instructions"
@@ -157,15 +122,11 @@ def main(argv=None):
     machines = by_machine(
         [json.loads(path.read_text("utf-8")) for path in arguments.results]
     )
-    pages = {README: full_table, PROJECT_README: short_table}
-    if not arguments.readme:
-        pages = {None: full_table}
-    for path, make in pages.items():
-        text = "\n\n".join(make(rows) for rows in machines)
-        if path is None:
-            print(text)
-        else:
-            replace_text(path, put_into(path.read_text("utf-8"), text))
+    text = "\n\n".join(full_table(rows) for rows in machines)
+    if arguments.readme:
+        replace_text(README, put_into(README.read_text("utf-8"), text))
+    else:
+        print(text)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 READMES = sorted(
     path
-    for pattern in ("*.md", "recipes/*.md", "recipes/*/README.md",
-                    "benchmarks/*.md")
+    for pattern in ("*.md", "docs/*.md", "recipes/*.md",
+                    "recipes/*/README.md", "benchmarks/*.md")
     for path in REPOSITORY.glob(pattern)
 )  # fmt: skip
 BLOCK = re.compile(r"^```bash\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
