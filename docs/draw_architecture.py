@@ -35,7 +35,7 @@ BOX = """<g><rect x="{x}" y="{y}" width="{w}" height="{h}" rx="8"
  fill="#eef3f8" stroke="#31465c"/>
 <text x="{cx}" y="{y1}" text-anchor="middle" font-size="16"
  font-weight="bold" fill="#16222e">{name}</text>
-<text x="{cx}" y="{y2}" text-anchor="middle" font-size="11.5"
+<text x="{cx}" y="{y2}" text-anchor="middle" font-size="10.5"
  fill="#31465c">{about}</text></g>"""
 ARROW = (
     '<path d="M{x1} {y1}L{x2} {y2}" stroke="#5b6b7b" stroke-width="1.3" '
