@@ -21,7 +21,7 @@ help:
 	@echo "make demo     main job on the generated corpus -> $(DEMO_OUTPUT)"
 	@echo "make test     every test"
 	@echo "make install  only the environment $(VENV)"
-	@echo "make lint     ruff, yamllint, codespell"
+	@echo "make lint     ruff, yamllint, codespell, mypy"
 	@echo "make clean    remove $(VENV), caches and build folders"
 	@echo "Another interpreter (3.10 to 3.12): make PYTHON=python3.11 test"
 
@@ -37,6 +37,7 @@ lint: $(INSTALLED_DEV)
 	$(BIN)/ruff check .
 	$(BIN)/yamllint -c .yamllint.yaml .
 	$(BIN)/codespell
+	$(BIN)/mypy
 
 # Results stay: they cost hours.
 clean:

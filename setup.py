@@ -29,7 +29,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["speechbrain_e2v", "speechbrain_e2v.*"]),
-    package_data={"": ["*.yaml", "*.json", "*.csv", "*.md"]},
+    package_data={"": ["*.yaml", "*.json", "*.csv", "*.md", "py.typed"]},
     python_requires=">=3.10",
     install_requires=[
         "torch>=2.7.1",
