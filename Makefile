@@ -23,7 +23,7 @@ help:
 	@echo "make install  only the environment $(VENV)"
 	@echo "make lint     ruff, yamllint, codespell, mypy"
 	@echo "make clean    remove $(VENV), caches and build folders"
-	@echo "Another interpreter (3.10 to 3.12): make PYTHON=python3.11 test"
+	@echo "Another interpreter (3.10 to 3.14): make PYTHON=python3.11 test"
 
 demo: $(INSTALLED)
 	$(BIN)/python -m speechbrain_e2v.tools.demo --output $(DEMO_OUTPUT)
@@ -46,12 +46,12 @@ clean:
 
 $(CREATED):
 	@command -v $(PYTHON) > /dev/null || { \
-	    echo "No '$(PYTHON)' on the PATH: install Python 3.10, 3.11 or" \
-	        "3.12, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
+	    echo "No '$(PYTHON)' on the PATH: install Python 3.10 to 3.14," \
+	        "or name it: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] \
-	    <= (3, 12))' || { \
+	    <= (3, 14))' || { \
 	    echo "'$(PYTHON)' is $$($(PYTHON) --version 2>&1); this project is" \
-	        "tested on Python 3.10 to 3.12. Name one of these:" \
+	        "for Python 3.10 to 3.14. Name one of these:" \
 	        "make PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
