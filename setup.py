@@ -54,6 +54,7 @@ setup(
             "onnx>=1.16",
             "onnxruntime>=1.18",
             "onnxscript>=0.2",
+            "omegaconf>=2.3",
         ],
         "viz": ["umap-learn>=0.5.5"],
         "onnx": ["onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.2"],

@@ -8,7 +8,7 @@ from speechbrain.utils.checkpoints import Checkpointer
 from speechbrain_e2v.pretraining.start_from_published import (
     start_from_published,
 )
-from speechbrain_e2v.published.encoder_folder import check_state
+from speechbrain_e2v.published.state_dict_check import check_state
 
 
 def initialise(student, teacher, source):

@@ -1,7 +1,7 @@
 """Continuing the pre-training of a published checkpoint."""
 
-from speechbrain_e2v.published.encoder_folder import check_state
 from speechbrain_e2v.published.load import read_pretrained
+from speechbrain_e2v.published.state_dict_check import check_state
 
 
 def start_from_published(student, teacher, source):

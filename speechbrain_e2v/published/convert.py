@@ -3,8 +3,8 @@
 import hashlib
 import os
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from speechbrain_e2v import __version__
 from speechbrain_e2v.published.encoder_folder import (
@@ -19,70 +19,26 @@ from speechbrain_e2v.published.head import (
     load_head,
     save_head,
 )
-from speechbrain_e2v.published.load import read_pretrained
+from speechbrain_e2v.published.load import Pretrained, read_pretrained
 from speechbrain_e2v.published.parity import fingerprint
-from speechbrain_e2v.published.write import (
-    write_fairseq,
-    write_funasr,
-)
+from speechbrain_e2v.published.write import write_fairseq, write_funasr
 
 LAYOUTS = ("fairseq", "funasr")
 
 
-@dataclass
-class Conversion:
-    """What a conversion did.
-
-    Arguments
-    ---------
-    destination : Path
-    source_layout, layout : str
-    parameters : int
-    card : dict
-    left_out : list of str
-    parity : dict
-        Of the source; the copy was read back and found equal.
-    """
-
-    destination: Path
-    source_layout: str
-    layout: str
-    parameters: int
-    card: dict
-    left_out: list
-    parity: dict
-
-
 def convert(
-    source, destination, layout=None, overwrite=False, local_files_only=False
-):
+    source: str | Path,
+    destination: str | Path,
+    layout: str | None = None,
+    overwrite: bool = False,
+    local_files_only: bool = False,
+) -> tuple[Pretrained, dict[str, Any]]:
     """Make an encoder folder of a published checkpoint, or the reverse.
 
-    What was written is read back and compared before this returns.
-
-    Arguments
-    ---------
-    source : str or Path
-        Anything `load_pretrained` accepts.
-    destination : str or Path
-        Folder; for ``fairseq`` a file.
-    layout : str, optional
-        ``fairseq`` or ``funasr``; an encoder folder by default.
-    overwrite : bool
-        Replace what is there.
-    local_files_only : bool
-        Never download.
-
-    Returns
-    -------
-    Conversion
-
-    Raises
-    ------
-    FileExistsError
-        When the destination is there and `overwrite` is not set.
-    ValueError
-        When source or layout cannot be converted.
+    Without a `layout`, an encoder folder is written. What was written is read
+    back and compared with the source's fingerprint, which is returned beside
+    the model. Raises FileExistsError when the destination is there and
+    `overwrite` is not set, ValueError when it cannot be converted.
     """
     destination = Path(destination)
     if layout not in (None, *LAYOUTS):
@@ -97,34 +53,28 @@ def convert(
             f"layout to write ({' or '.join(LAYOUTS)}), or copy the folder."
         )
     parity = fingerprint(model.encoder, model.head)
-    left_out = list(model.left_out)
     if layout == "fairseq":
-        written = write_fairseq(destination, model)
-        left_out = [line for line in left_out if _stays_out(line)]
+        write_fairseq(destination, model)
+        kept = ("decoder:", "teacher (_ema):")
+        model.left_out = [
+            line for line in model.left_out if not line.startswith(kept)
+        ]
         if model.head is not None:
-            left_out.append("head: the fairseq layout has no place for it")
+            model.left_out.append(
+                "head: the fairseq layout has no place for it"
+            )
     elif layout == "funasr":
-        written = write_funasr(destination, model)
+        write_funasr(destination, model)
     else:
         model.card |= _provenance(model)
-        written = _write_folder(destination, model)
-    _demand_equal(written, layout, parity)
-    return Conversion(
-        destination,
-        model.layout,
-        layout or "encoder folder",
-        sum(p.numel() for p in model.encoder.parameters()),
-        model.card,
-        left_out,
-        parity,
-    )
+        _write_folder(destination, model)
+    _demand_equal(destination, layout, parity)
+    return model, parity
 
 
-def _stays_out(line):
-    return not line.startswith(("decoder:", "teacher (_ema):"))
-
-
-def _demand_free(destination, layout, overwrite):
+def _demand_free(
+    destination: Path, layout: str | None, overwrite: bool
+) -> None:
     if layout == "fairseq" and destination.is_dir():
         raise ValueError(
             f"{destination} is a folder; the fairseq layout is one file: give "
@@ -142,7 +92,8 @@ def _demand_free(destination, layout, overwrite):
         )
 
 
-def _provenance(model):
+def _provenance(model: Pretrained) -> dict[str, Any]:
+    assert model.weights_file is not None
     return {
         "source_file": model.weights_file.name,
         "source_bytes": model.weights_file.stat().st_size,
@@ -152,25 +103,8 @@ def _provenance(model):
     }
 
 
-def sha256(path):
-    """Hash a file.
-
-    Arguments
-    ---------
-    path : str or Path
-
-    Returns
-    -------
-    str
-        Hexadecimal.
-
-    Example
-    -------
-    >>> path = getfixture("tmp_path") / "empty"
-    >>> path.touch()
-    >>> sha256(path)[:8]
-    'e3b0c442'
-    """
+def sha256(path: str | Path) -> str:
+    """Hash a file, in blocks."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(2**20):
@@ -178,7 +112,7 @@ def sha256(path):
     return digest.hexdigest()
 
 
-def _write_folder(destination, model):
+def _write_folder(destination: Path, model: Pretrained) -> None:
     """Write everything beside the destination first, then move it there."""
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
@@ -195,10 +129,11 @@ def _write_folder(destination, model):
         files = sorted(Path(workshop).iterdir(), key=lambda p: p.name == SIZES)
         for file in files:
             os.replace(file, destination / file.name)
-    return destination
 
 
-def _demand_equal(written, layout, parity):
+def _demand_equal(
+    written: Path, layout: str | None, parity: dict[str, Any]
+) -> None:
     if layout is None:
         copy, head = load_encoder(written), load_head(written)
     else:

@@ -1,5 +1,17 @@
 """From published data2vec v1 audio tensors to a state under our names."""
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from speechbrain_e2v.published.checkpoint import (
+    EMA,
+    Published,
+    finite_floats,
+    prefix_of,
+)
 from speechbrain_e2v.published.data2vec1_names import (
     FAIRSEQ_ANCHOR,
     HUGGINGFACE_ANCHOR,
@@ -11,13 +23,9 @@ from speechbrain_e2v.published.data2vec1_names import (
     published_names,
     stack,
 )
-from speechbrain_e2v.published.emotion2vec_layout import (
-    Weights,
-    finite_floats,
-    prefix_of,
-)
 
-_EMA = "_ema."
+_Tensors = dict[str, torch.Tensor]
+
 _TASK_HEADS = (
     "classifier.",
     "layer_weights",
@@ -27,64 +35,63 @@ _TASK_HEADS = (
 )
 
 
-def read_data2vec1(tensors, ema, config, origin):
-    """Translate the tensors of a data2vec v1 file, fairseq's or HuggingFace's.
+def read_data2vec1(
+    tensors: _Tensors,
+    config: dict[str, Any] | None,
+    origin: object,
+    tokens: Path | None = None,
+) -> Published:
+    """Translate the tensors of a file of fairseq's or HuggingFace's.
 
-    Arguments
-    ---------
-    tensors : dict of str to tensor
-    ema : dict of str to tensor, or None
-        The teacher's, names relative to fairseq's encoder.
-    config : dict or None
-        Of HuggingFace's ``config.json`` or fairseq's model part.
-    origin : str or Path
-
-    Returns
-    -------
-    Weights
-
-    Raises
-    ------
-    ValueError
-        When a tensor is missing, unexpected, mis-shaped or not finite, or
-        the config is of another model.
+    `config` is HuggingFace's ``config.json`` or fairseq's part on the model;
+    there is no head for `tokens`. Raises ValueError when a tensor is missing,
+    unexpected, mis-shaped or not finite, or the config is of another model.
     """
-    tensors, ema, dropped = _fairseq_names(tensors, dict(ema or {}), origin)
+    of_fairseq = prefix_of(tensors, FAIRSEQ_ANCHOR) is not None
+    tensors, ema, dropped = _fairseq_names(tensors)
     shapes = {name: tuple(value.shape) for name, value in tensors.items()}
     sizes = model_sizes(shapes, origin)
     _check_config(sizes, config or {}, origin)
     demand_every_tensor(shapes, sizes, origin)
-    state = _state(tensors, sizes, "", origin)
-    weights = Weights("data2vec1", sizes, state, dropped=dropped)
+    found = Published(
+        "data2vec1" if of_fairseq else "huggingface",
+        sizes,
+        _state(tensors, sizes, "", origin),
+        dropped=dropped,
+    )
     if ema:
         prefixed = {f"encoder.{name}": value for name, value in ema.items()}
         teacher = _teacher_names(sizes)
-        found = {name: tuple(v.shape) for name, v in prefixed.items()}
-        if found == {name: shapes[name] for name in teacher}:
-            weights.teacher = _state(prefixed, sizes, "encoder.", origin)
+        theirs = {name: tuple(v.shape) for name, v in prefixed.items()}
+        if theirs == {name: shapes[name] for name in teacher}:
+            found.teacher = _state(prefixed, sizes, "encoder.", origin)
         else:
-            weights.dropped["teacher"] = (
+            found.dropped["teacher"] = (
                 f"{len(ema)} tensors of a teacher whose parts are not the "
                 "student's"
             )
-    return weights
+    return found
 
 
-def _fairseq_names(tensors, ema, origin):
+def _fairseq_names(
+    tensors: _Tensors,
+) -> tuple[_Tensors, _Tensors, dict[str, str]]:
     """Strip prefixes, translate HuggingFace's names, sort out heads."""
-    dropped, named = {}, {}
+    named: _Tensors = {}
+    ema: _Tensors = {}
+    dropped: dict[str, str] = {}
+    translate: Callable[[str], str | None] = _current_name
     prefix = prefix_of(tensors, FAIRSEQ_ANCHOR)
     if prefix is None:
-        prefix = prefix_of(tensors, HUGGINGFACE_ANCHOR)
+        prefix = prefix_of(tensors, HUGGINGFACE_ANCHOR) or ""
         translate = fairseq_name
-    else:
-        translate = _current_name
     for name, value in tensors.items():
         inner = name.removeprefix(prefix)
-        if inner.startswith(_EMA):
-            ema[inner.removeprefix(_EMA)] = value
-        elif name.startswith(prefix) and translate(inner) is not None:
-            named[translate(inner)] = value
+        theirs = translate(inner) if name.startswith(prefix) else None
+        if inner.startswith(EMA):
+            ema[inner.removeprefix(EMA)] = value
+        elif theirs is not None:
+            named[theirs] = value
         elif prefix and name.startswith(_TASK_HEADS):
             dropped[name] = "head of another task"
         else:
@@ -92,12 +99,12 @@ def _fairseq_names(tensors, ema, origin):
     return named, ema, dropped
 
 
-def _current_name(name):
+def _current_name(name: str) -> str:
     # The released file wraps its last layer in a Sequential.
     return name.replace("final_proj.0.", "final_proj.")
 
 
-def _teacher_names(sizes):
+def _teacher_names(sizes: Mapping[str, Any]) -> list[str]:
     return [
         published
         for name in expected_shapes(sizes)
@@ -106,7 +113,9 @@ def _teacher_names(sizes):
     ]
 
 
-def _state(tensors, sizes, beginning, origin):
+def _state(
+    tensors: _Tensors, sizes: Mapping[str, Any], beginning: str, origin: object
+) -> _Tensors:
     state = {}
     for name, shape in expected_shapes(sizes).items():
         published = published_names(name)
@@ -119,7 +128,9 @@ def _state(tensors, sizes, beginning, origin):
     return state
 
 
-def _check_config(sizes, config, origin):
+def _check_config(
+    sizes: dict[str, Any], config: Mapping[str, Any], origin: object
+) -> None:
     pairs = {
         "hidden_size": "embed_dim",
         "encoder_embed_dim": "embed_dim",

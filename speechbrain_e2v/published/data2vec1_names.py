@@ -6,12 +6,15 @@ from the same parts: ``frontend``, ``projection``, ``positional``, ``norm``,
 """
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
 from speechbrain_e2v.lobes.lengths import CONV_STRIDES
-from speechbrain_e2v.published.matching import demand_match
-from speechbrain_e2v.published.stored_tensor import read_tensor
+from speechbrain_e2v.published.state_dict_check import demand_match
+
+Shapes = Mapping[str, Sequence[int]]
 
 FAIRSEQ_ANCHOR = "feature_extractor.conv_layers.0.0.weight"
 HUGGINGFACE_ANCHOR = "feature_extractor.conv_layers.0.conv.weight"
@@ -73,21 +76,9 @@ TRAINING_ONLY = ("mask_embedding", "prediction.weight", "prediction.bias")
 """What only masked prediction needs; HuggingFace files lack `prediction`."""
 
 
-def fairseq_name(name):
-    """Translate a HuggingFace Data2VecAudioModel name to fairseq's.
+def fairseq_name(name: str) -> str | None:
+    """Translate a HuggingFace Data2VecAudioModel name, None for foreign ones.
 
-    Arguments
-    ---------
-    name : str
-        Without the prefix ``data2vec_audio.``.
-
-    Returns
-    -------
-    str or None
-        None for names that are not of the encoder.
-
-    Example
-    -------
     >>> fairseq_name("encoder.layers.3.feed_forward.output_dense.bias")
     'encoder.layers.3.fc2.bias'
     """
@@ -97,25 +88,11 @@ def fairseq_name(name):
     return None
 
 
-def published_names(name):
+def published_names(name: str) -> tuple[str, ...]:
     """Tell which fairseq tensors make up a parameter of ours.
 
-    Arguments
-    ---------
-    name : str
+    One, or query, key and value, to be stacked in this order.
 
-    Returns
-    -------
-    tuple of str
-        One name, or query, key and value, to be stacked in this order.
-
-    Raises
-    ------
-    KeyError
-        When there is no such name.
-
-    Example
-    -------
     >>> published_names("blocks.0.norm2.bias")
     ('encoder.layers.0.final_layer_norm.bias',)
     >>> len(published_names("blocks.0.attention.qkv.weight"))
@@ -140,25 +117,11 @@ def published_names(name):
     raise KeyError(f"no published name is known for parameter {name!r}")
 
 
-def model_sizes(shapes, origin):
-    """Read the sizes of a data2vec v1 model off its tensors.
+def model_sizes(shapes: Shapes, origin: object) -> dict[str, Any]:
+    """Read the sizes of a model off the shapes of its fairseq-named tensors.
 
-    Arguments
-    ---------
-    shapes : dict of str to shape
-        fairseq names, without prefix.
-    origin : str or Path
-
-    Returns
-    -------
-    dict
-        Heads cannot be seen in tensors: base has 12, large 16, that is 64
-        channels each.
-
-    Raises
-    ------
-    ValueError
-        When a tensor that tells a size is missing.
+    Heads cannot be seen in them: base has 12, large 16, that is 64 channels
+    each. ValueError when a tensor that tells a size is missing.
     """
     try:
         width, channels = shapes["post_extract_proj.weight"]
@@ -186,20 +149,9 @@ def model_sizes(shapes, origin):
     }
 
 
-def expected_shapes(sizes):
-    """List our parameters and their shapes.
+def expected_shapes(sizes: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """List our parameters and their shapes for what `model_sizes` returns.
 
-    Arguments
-    ---------
-    sizes : dict
-        Of `model_sizes`.
-
-    Returns
-    -------
-    dict of str to tuple of int
-
-    Example
-    -------
     >>> sizes = dict(
     ...     embed_dim=48, depth=3, mlp_ratio=4.0, conv_channels=32,
     ...     conv_kernels=[10, 3, 3, 3, 3, 2, 2], pos_conv_width=95,
@@ -209,7 +161,7 @@ def expected_shapes(sizes):
     """
     width, channels = sizes["embed_dim"], sizes["conv_channels"]
     hidden = round(width * sizes["mlp_ratio"])
-    shapes = {"mask_embedding": (width,)}
+    shapes: dict[str, tuple[int, ...]] = {"mask_embedding": (width,)}
     for i, kernel in enumerate(sizes["conv_kernels"]):
         layer = f"frontend.layers.{i}"
         shapes[f"{layer}.weight"] = (channels, channels if i else 1, kernel)
@@ -234,9 +186,11 @@ def expected_shapes(sizes):
     return shapes | _linear("prediction", width, width)
 
 
-def demand_every_tensor(shapes, sizes, origin):
+def demand_every_tensor(
+    shapes: Shapes, sizes: Mapping[str, Any], origin: object
+) -> None:
     """Demand that fairseq-named tensors are exactly those of the sizes."""
-    expected = {}
+    expected: dict[str, tuple[int, ...]] = {}
     for name, shape in expected_shapes(sizes).items():
         published = published_names(name)
         if name in TRAINING_ONLY and published[0] not in shapes:
@@ -246,20 +200,20 @@ def demand_every_tensor(shapes, sizes, origin):
     demand_match(expected, shapes, origin)
 
 
-def stack(tensors, name):
+def stack(tensors: Mapping[str, torch.Tensor], name: str) -> torch.Tensor:
     """Make a parameter of ours from fairseq-named tensors."""
-    parts = [read_tensor(tensors[part]) for part in published_names(name)]
+    parts = [tensors[part] for part in published_names(name)]
     return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
-def _count(shapes, pattern):
+def _count(shapes: Shapes, pattern: str) -> int:
     found = (re.fullmatch(pattern, name) for name in shapes)
     return max((int(match[1]) for match in found if match), default=-1) + 1
 
 
-def _norm(name, width):
+def _norm(name: str, width: int) -> dict[str, tuple[int, ...]]:
     return {f"{name}.weight": (width,), f"{name}.bias": (width,)}
 
 
-def _linear(name, outputs, inputs):
+def _linear(name: str, outputs: int, inputs: int) -> dict[str, tuple[int, ...]]:
     return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}

@@ -6,6 +6,9 @@ count layers without parameters.
 """
 
 import re
+from collections.abc import Iterable, Mapping
+
+import torch
 
 AUDIO = "modality_encoders.AUDIO"
 _SIMPLE = {
@@ -29,27 +32,12 @@ _IN_BLOCK = {
 }
 
 
-def published_name(name, prenet_depth):
+def published_name(name: str, prenet_depth: int) -> str:
     """Translate a parameter name of ours to the published one.
 
-    Arguments
-    ---------
-    name : str
-        Name within Emotion2vecEncoder, or "decoder." and a name within
-        ConvDecoder.
-    prenet_depth : int
+    It is a name within Emotion2vecEncoder, or ``decoder.`` and a name within
+    ConvDecoder. KeyError when there is no such name.
 
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    KeyError
-        When there is no such name.
-
-    Example
-    -------
     >>> published_name("context.blocks.5.attention.qkv.bias", prenet_depth=4)
     'blocks.1.attn.qkv.bias'
     """
@@ -78,21 +66,9 @@ def published_name(name, prenet_depth):
     raise KeyError(f"no published name is known for parameter {name!r}")
 
 
-def published_shape(name, shape):
+def published_shape(name: str, shape: Iterable[int]) -> tuple[int, ...]:
     """Return the shape a parameter of ours has in a published file.
 
-    Arguments
-    ---------
-    name : str
-        Our name.
-    shape : sequence of int
-
-    Returns
-    -------
-    tuple of int
-
-    Example
-    -------
     >>> published_shape("context.alibi.scale", (12,))
     (1, 1, 12, 1, 1)
     """
@@ -103,26 +79,17 @@ def published_shape(name, shape):
     return tuple(shape)
 
 
-def published_parameters(module_state, prenet_depth, prefix=""):
-    """List a module's tensors under their published names.
+def published_parameters(
+    module_state: Mapping[str, torch.Tensor],
+    prenet_depth: int,
+    prefix: str = "",
+) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Map published names to our names in a state dict and published shapes.
 
-    Arguments
-    ---------
-    module_state : dict of str to torch.Tensor
-        State dict of an Emotion2vecEncoder, or of a part of it.
-    prenet_depth : int
-    prefix : str
-        Name of the part: "decoder." or "context.".
+    The state is of an Emotion2vecEncoder, or of a part of it with a `prefix`
+    (``decoder.``, ``context.``). Empty tensors (no extra tokens) are not in
+    published files.
 
-    Returns
-    -------
-    dict of str to (str, tuple of int)
-        Published name -> our name (without the prefix), published shape.
-        Empty tensors (no extra tokens) are not in published files.
-
-    Example
-    -------
-    >>> import torch
     >>> state = {"alibi.scale": torch.ones(12)}
     >>> published_parameters(state, prenet_depth=4, prefix="context.")
     {'modality_encoders.AUDIO.alibi_scale': ('alibi.scale', (1, 1, 12, 1, 1))}

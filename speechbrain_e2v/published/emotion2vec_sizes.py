@@ -5,13 +5,19 @@ dropouts) comes from the config in the file or, without one, from the values
 of every published model. Where both speak they must agree.
 """
 
+import ast
+import operator
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from speechbrain_e2v.lobes.lengths import CONV_STRIDES
 from speechbrain_e2v.published.emotion2vec_names import AUDIO
-from speechbrain_e2v.published.to_container import read_convolutions
+
+Shapes = Mapping[str, Sequence[int]]
 
 MAX_BLOCKS = 200
+_MAX_CONVOLUTIONS = 100
 _CONV = rf"{AUDIO}\.local_encoder\.conv_layers\.(\d+)\.0\.weight"
 _POSITIONAL = rf"{AUDIO}\.relative_positional_encoder\.(\d+)\.0\.weight"
 _PRENET = rf"{AUDIO}\.context_encoder\.blocks\.(\d+)\..+"
@@ -50,28 +56,12 @@ _REQUIRED = {
 }
 
 
-def encoder_sizes(shapes, origin):
-    """Read the sizes of an encoder off its tensors.
+def encoder_sizes(shapes: Shapes, origin: object) -> dict[str, Any]:
+    """Read the arguments of Emotion2vecEncoder off published tensors' shapes.
 
-    Arguments
-    ---------
-    shapes : dict of str to shape
-        Published names, without prefix.
-    origin : str or Path
-        Named in errors.
+    Names are without prefix. ValueError when a tensor that tells a size is
+    missing or impossible.
 
-    Returns
-    -------
-    dict
-        Arguments of Emotion2vecEncoder.
-
-    Raises
-    ------
-    ValueError
-        When a tensor that tells a size is missing or impossible.
-
-    Example
-    -------
     >>> shapes = {
     ...     "modality_encoders.AUDIO.alibi_scale": (1, 1, 12, 1, 1),
     ...     "modality_encoders.AUDIO.project_features.2.weight": (768, 512)}
@@ -106,20 +96,8 @@ def encoder_sizes(shapes, origin):
     }
 
 
-def decoder_sizes(shapes, width):
-    """Read the sizes of a decoder off its tensors.
-
-    Arguments
-    ---------
-    shapes : dict of str to shape
-    width : int
-        Of the encoder.
-
-    Returns
-    -------
-    dict
-        Arguments of ConvDecoder.
-    """
+def decoder_sizes(shapes: Shapes, width: int) -> dict[str, int]:
+    """Read the arguments of ConvDecoder off tensors; `width` the encoder's."""
     layers = _layers(shapes, _DECODER, "the decoder", "the file")
     channels, per_group, kernel = layers[0]
     return {
@@ -131,29 +109,13 @@ def decoder_sizes(shapes, width):
     }
 
 
-def agree_with_config(sizes, config, origin):
-    """Complete sizes by a config and check it against the tensors.
+def agree_with_config(
+    sizes: dict[str, Any], config: Mapping[str, Any], origin: object
+) -> dict[str, Any]:
+    """Complete sizes by the model's config and check it against the tensors.
 
-    Arguments
-    ---------
-    sizes : dict
-        Of `encoder_sizes`.
-    config : dict
-        The model's part, official names.
-    origin : str or Path
+    ValueError when the two disagree, or it wants another architecture.
 
-    Returns
-    -------
-    dict
-        Arguments of Emotion2vecEncoder.
-
-    Raises
-    ------
-    ValueError
-        When config and tensors disagree, or it wants another architecture.
-
-    Example
-    -------
     >>> agree_with_config({"depth": 8}, {"depth": 12}, "x.pt")
     Traceback (most recent call last):
     ...
@@ -194,7 +156,9 @@ def agree_with_config(sizes, config, origin):
     return {**sizes, **said}
 
 
-def _translate(part, names):
+def _translate(
+    part: Mapping[str, Any], names: Mapping[str, str]
+) -> dict[str, Any]:
     return {
         ours: _number(theirs, part[theirs])
         for theirs, ours in names.items()
@@ -202,7 +166,7 @@ def _translate(part, names):
     }
 
 
-def _number(name, value):
+def _number(name: str, value: Any) -> int | float:
     if isinstance(value, str):
         # YAML 1.1 takes the published `norm_eps: 1e-05` for a text.
         try:
@@ -214,12 +178,12 @@ def _number(name, value):
     return value
 
 
-def _indices(shapes, pattern):
+def _indices(shapes: Shapes, pattern: str) -> list[int]:
     found = (re.fullmatch(pattern, name) for name in shapes)
     return sorted(int(match[1]) for match in found if match)
 
 
-def _depth(shapes, pattern, origin):
+def _depth(shapes: Shapes, pattern: str, origin: object) -> int:
     # By any tensor of a block: what a block lacks is listed by name later.
     depth = max(_indices(shapes, pattern), default=-1) + 1
     if depth > MAX_BLOCKS:
@@ -230,7 +194,9 @@ def _depth(shapes, pattern, origin):
     return depth
 
 
-def _layers(shapes, pattern, what, origin, first=0):
+def _layers(
+    shapes: Shapes, pattern: str, what: str, origin: object, first: int = 0
+) -> list[tuple[int, ...]]:
     indices = _indices(shapes, pattern)
     expected = list(range(first, first + len(indices)))
     if not indices or len(indices) > MAX_BLOCKS or indices != expected:
@@ -243,7 +209,9 @@ def _layers(shapes, pattern, what, origin, first=0):
     return [_shape(shapes, name.format(i), None, origin) for i in indices]
 
 
-def _shape(shapes, name, dimensions, origin):
+def _shape(
+    shapes: Shapes, name: str, dimensions: int | None, origin: object
+) -> tuple[int, ...]:
     if name not in shapes:
         raise ValueError(f"{origin} lacks the tensor {name}.")
     shape = tuple(shapes[name])
@@ -252,7 +220,7 @@ def _shape(shapes, name, dimensions, origin):
     return shape
 
 
-def _heads(shapes, width, origin):
+def _heads(shapes: Shapes, width: int, origin: object) -> int:
     scale = tuple(shapes.get(f"{AUDIO}.alibi_scale", ()))
     heads = scale[-3] if len(scale) in (4, 5) else 0
     if heads < 1 or width % heads:
@@ -263,10 +231,44 @@ def _heads(shapes, width, origin):
     return heads
 
 
-def _groups(width, per_group, origin):
+def _groups(width: int, per_group: int, origin: object) -> int:
     if width % per_group:
         raise ValueError(
             f"{origin}: a grouped convolution has {per_group} channels a "
             f"group, which does not divide the width {width}."
         )
     return width // per_group
+
+
+def read_convolutions(text: str) -> list[tuple[int, ...]]:
+    """Read fairseq's list of (channels, kernel, stride) without running it.
+
+    >>> read_convolutions("[(32, 10, 5)] + [(32, 3, 2)] * 2")
+    [(32, 10, 5), (32, 3, 2), (32, 3, 2)]
+    """
+    try:
+        layers = _evaluate(ast.parse(text.strip(), mode="eval").body)
+        if all(len(layer) == 3 for layer in layers):
+            return [tuple(map(operator.index, layer)) for layer in layers]
+    except (SyntaxError, TypeError, RecursionError, MemoryError):
+        pass
+    raise ValueError(
+        f"the config's list of convolutions cannot be read: {text[:200]!r}; "
+        "expected like [(512, 10, 5)] + [(512, 3, 2)] * 4"
+    )
+
+
+def _evaluate(node: ast.AST) -> Any:
+    if isinstance(node, ast.Constant) and type(node.value) is int:
+        return node.value
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return [_evaluate(item) for item in node.elts]
+    if isinstance(node, ast.BinOp):
+        left, right = _evaluate(node.left), _evaluate(node.right)
+        if isinstance(node.op, ast.Add) and isinstance(left, list):
+            return left + right
+        if isinstance(node.op, ast.Mult):
+            count, layers = sorted((left, right), key=lambda v: type(v) is list)
+            if type(count) is int and 0 <= count <= _MAX_CONVOLUTIONS:
+                return layers * count
+    raise TypeError("not a list of convolutions")

@@ -8,36 +8,25 @@ Nothing in it is code.
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import torch
 import yaml
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
-from speechbrain_e2v.published.matching import demand_match
+from speechbrain_e2v.published.state_dict_check import (
+    check_state,
+    read_safetensors,
+)
 
 WEIGHTS, SIZES, CARD = "encoder.safetensors", "encoder.yaml", "card.json"
 
 
-def weights_digest(module):
-    """Hash names, shapes and values of a module's parameters and buffers.
-
-    Arguments
-    ---------
-    module : torch.nn.Module
-
-    Returns
-    -------
-    str
-        SHA-256, hexadecimal.
-
-    Example
-    -------
-    >>> import torch
-    >>> len(weights_digest(torch.nn.Linear(2, 3)))
-    64
-    """
+def weights_digest(module: torch.nn.Module) -> str:
+    """SHA-256 of names, shapes and values of parameters and buffers."""
     digest = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):
         digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
@@ -45,23 +34,14 @@ def weights_digest(module):
     return digest.hexdigest()
 
 
-def save_encoder(folder, encoder, card):
+def save_encoder(
+    folder: str | Path, encoder: Emotion2vecEncoder, card: Mapping[str, Any]
+) -> Path:
     """Write an encoder folder; each file appears whole or not at all.
 
-    Arguments
-    ---------
-    folder : str or Path
-    encoder : Emotion2vecEncoder
-    card : dict
-        What a reader should know: ``origin``, ``pretraining`` (corpora and
-        hours), ``finetuning`` (corpora), ``updates``, ``licence``, ...
+    The card holds what a reader should know: ``origin``, ``pretraining``
+    (corpora and hours), ``finetuning``, ``updates``, ``licence``, ...
 
-    Returns
-    -------
-    Path
-
-    Example
-    -------
     >>> import tempfile
     >>> encoder = Emotion2vecEncoder(
     ...     embed_dim=48, num_heads=4, prenet_depth=1, depth=2,
@@ -69,6 +49,8 @@ def save_encoder(folder, encoder, card):
     >>> folder = save_encoder(tempfile.mkdtemp(), encoder, {"origin": "test"})
     >>> sorted(path.name for path in folder.iterdir())
     ['README.md', 'card.json', 'encoder.safetensors', 'encoder.yaml']
+    >>> weights_digest(load_encoder(folder)) == weights_digest(encoder)
+    True
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -94,34 +76,11 @@ def save_encoder(folder, encoder, card):
     return folder
 
 
-def load_encoder(folder):
-    """Read an encoder folder.
+def load_encoder(folder: str | Path) -> Emotion2vecEncoder:
+    """Read an encoder folder, in evaluation mode.
 
-    Arguments
-    ---------
-    folder : str or Path
-
-    Returns
-    -------
-    Emotion2vecEncoder
-        In evaluation mode.
-
-    Raises
-    ------
-    FileNotFoundError
-        When the folder or one of its files is missing.
-    ValueError
-        When sizes and weights do not fit each other, name by name.
-
-    Example
-    -------
-    >>> import tempfile
-    >>> encoder = Emotion2vecEncoder(
-    ...     embed_dim=48, num_heads=4, prenet_depth=1, depth=2,
-    ...     conv_channels=32, pos_conv_groups=4)
-    >>> folder = save_encoder(tempfile.mkdtemp(), encoder, {})
-    >>> weights_digest(load_encoder(folder)) == weights_digest(encoder)
-    True
+    FileNotFoundError when one of its files is missing, ValueError when sizes
+    and weights do not fit each other, name by name.
     """
     folder = Path(folder)
     for name in (SIZES, WEIGHTS):
@@ -137,45 +96,19 @@ def load_encoder(folder):
         raise ValueError(
             f"{folder / SIZES} does not describe an encoder: {error}"
         ) from error
-    try:
-        state = load_file(folder / WEIGHTS)
-    except SafetensorError as error:
-        raise ValueError(
-            f"{folder / WEIGHTS} is not a whole safetensors file ({error}): "
-            "copy or write it again."
-        ) from error
+    state = read_safetensors(folder / WEIGHTS)
     check_state(encoder, state, folder / WEIGHTS)
     encoder.load_state_dict(state)
     return encoder.eval()
 
 
-def read_card(folder):
+def read_card(folder: str | Path) -> dict[str, Any]:
     """Return the card of an encoder folder as a dict, empty without one."""
     path = Path(folder) / CARD
     return json.loads(path.read_text("utf-8")) if path.is_file() else {}
 
 
-def check_state(module, state, origin):
-    """Demand that a state dict fits a module in every name and shape.
-
-    Arguments
-    ---------
-    module : torch.nn.Module
-    state : dict of str to torch.Tensor
-    origin : str or Path
-        Named in the error.
-
-    Raises
-    ------
-    ValueError
-        Listing what is missing, unexpected and mis-shaped.
-    """
-    expected = {name: v.shape for name, v in module.state_dict().items()}
-    found = {name: v.shape for name, v in state.items()}
-    demand_match(expected, found, origin)
-
-
-def _readme(card):
+def _readme(card: Mapping[str, Any]) -> str:
     lines = [f"| {key} | {_cell(value)} |" for key, value in card.items()]
     return (
         "# emotion2vec encoder\n\nLoad it with "
@@ -184,7 +117,7 @@ def _readme(card):
     )
 
 
-def _cell(value):
+def _cell(value: Any) -> Any:
     if isinstance(value, list):
         return "<br>".join(map(str, value))
     if not isinstance(value, dict):

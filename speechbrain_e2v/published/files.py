@@ -1,20 +1,19 @@
 """Which file of a folder holds the weights, and what lies around them."""
 
 import json
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import torch
 import yaml
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
-from speechbrain_e2v.published.stored_tensor import (
-    BrokenCheckpoint,
-    is_tensor,
-)
-from speechbrain_e2v.published.to_container import plain
-from speechbrain_e2v.published.torch_file import open_checkpoint
+from speechbrain_e2v.published.checkpoint import EMA
+from speechbrain_e2v.published.state_dict_check import read_safetensors
+from speechbrain_e2v.published.to_container import to_container
+from speechbrain_e2v.published.torch_file import load_torch_file
+
+Tensors = dict[str, torch.Tensor]
 
 _WRAPPERS = ("model", "state_dict", "model_state_dict")
 _CONFIGS = ("cfg", "args")
@@ -50,42 +49,10 @@ class Files:
     tokens: Path | None = None
 
 
-@dataclass
-class Content:
-    """What a weights file holds, its tensors perhaps still unread.
-
-    Arguments
-    ---------
-    tensors : dict of str to tensor
-    ema : dict of str to tensor, or None
-    config : dict or None
-        Plain.
-    dropped : dict of str to str
-    """
-
-    tensors: dict
-    ema: dict | None
-    config: dict | None
-    dropped: dict
-
-
-def find_files(path):
+def find_files(path: str | Path) -> Files:
     """Find the weights in a published folder, or take the file given.
 
-    Arguments
-    ---------
-    path : str or Path
-
-    Returns
-    -------
-    Files
-
-    Raises
-    ------
-    FileNotFoundError
-        When there is nothing of the kind.
-    ValueError
-        When there are several candidates.
+    Raises FileNotFoundError without weights, ValueError with several.
     """
     path = Path(path)
     if not path.exists():
@@ -103,7 +70,7 @@ def find_files(path):
     )
 
 
-def _weights_in(folder):
+def _weights_in(folder: Path) -> Path:
     for pattern in _WEIGHTS:
         found = sorted(p for p in folder.glob(pattern) if p.is_file())
         if len(found) > 1:
@@ -119,87 +86,71 @@ def _weights_in(folder):
     )
 
 
-def _first_file(folder, names):
+def _first_file(folder: Path, names: tuple[str, ...]) -> Path | None:
     found = [folder / name for name in names if (folder / name).is_file()]
     return found[0] if found else None
 
 
-@contextmanager
-def open_weights(files):
-    """Open a weights file; its tensors can be read while it is open.
+def read_files(
+    files: Files,
+) -> tuple[Tensors, dict[str, Any] | None, dict[str, str]]:
+    """Read tensors by name, the plain config, and what else lay around them.
 
-    Arguments
-    ---------
-    files : Files
-
-    Yields
-    ------
-    Content
-
-    Raises
-    ------
-    ValueError
-        When it holds no tensors, or is refused (see torch_files).
+    The teacher's tensors are named ``_ema.`` and their name. Raises
+    ValueError when there are no tensors, or the file is refused.
     """
     config = _read_config(files.config) if files.config else None
     if files.weights.suffix == ".safetensors":
-        try:
-            tensors = load_file(files.weights)
-        except SafetensorError as error:
-            raise BrokenCheckpoint(
-                f"{files.weights} is not a whole safetensors file ({error}): "
-                "copy or download it again."
-            ) from error
-        yield Content(tensors, None, config, {})
-        return
-    with open_checkpoint(files.weights) as content:
-        yield _unwrap(content, config, files.weights)
-
-
-def _unwrap(content, config, origin):
+        return read_safetensors(files.weights), config, {}
+    content, origin = load_torch_file(files.weights), files.weights
     if not isinstance(content, dict):
         raise ValueError(
             f"{origin} holds a {type(content).__name__}, not the weights of a "
             "model: a dictionary of named tensors is expected."
         )
+    content = dict(dict.items(content))  # an OrderedDict's own may be hidden
     wrapper = next(
         (key for key in _WRAPPERS if isinstance(content.get(key), dict)), None
     )
-    dropped = {}
-    state = content
-    if wrapper:
-        state = content[wrapper]
-        for key, value in content.items():
-            if key not in (wrapper, *_CONFIGS) and not _is_empty(value):
-                what = _KNOWN_PARTS.get(key, "not part of the model")
-                dropped[str(key)] = what
-        inside = [content[key] for key in _CONFIGS if content.get(key)]
-        if config is None and inside:
-            config = plain(inside[0])
-    ema = state.get("_ema")
-    tensors = {
-        name: value
+    dropped: dict[str, str] = {}
+    if wrapper is None:
+        return _flat(content, origin), config, dropped
+    for key, value in content.items():
+        if key not in (wrapper, *_CONFIGS) and not _is_empty(value):
+            dropped[str(key)] = _KNOWN_PARTS.get(key, "not part of the model")
+    inside = [content[key] for key in _CONFIGS if content.get(key)]
+    if config is None and inside:
+        plain = to_container(inside[0])
+        config = plain if isinstance(plain, dict) else None
+    return _flat(content[wrapper], origin), config, dropped
+
+
+def _flat(state: dict, origin: Path) -> Tensors:
+    state = dict(dict.items(state))
+    teacher = state.pop("_ema", None) or {}
+    if not isinstance(teacher, dict) or not all(
+        isinstance(value, torch.Tensor) for value in dict.values(teacher)
+    ):
+        raise ValueError(f"{origin}: the teacher (_ema) is no set of tensors.")
+    odd = [
+        str(name)[:200]
         for name, value in state.items()
-        if isinstance(name, str) and is_tensor(value)
-    }
-    odd = [str(name) for name in state if name not in {*tensors, "_ema"}]
-    if odd or not tensors:
+        if not (isinstance(name, str) and isinstance(value, torch.Tensor))
+    ]
+    if odd or not state:
         raise ValueError(
             f"{origin} holds no state of a model: "
             + (f"{odd[:5]} are no tensors." if odd else "there are no tensors.")
         )
-    if ema is not None and not (
-        isinstance(ema, dict) and all(is_tensor(v) for v in ema.values())
-    ):
-        raise ValueError(f"{origin}: the teacher (_ema) is no set of tensors.")
-    return Content(tensors, ema, config, dropped)
+    named = {f"{EMA}{name}": value for name, value in dict.items(teacher)}
+    return state | named
 
 
-def _is_empty(value):
+def _is_empty(value: object) -> bool:
     return value is None or (isinstance(value, (dict, list)) and not value)
 
 
-def _read_config(path):
+def _read_config(path: Path) -> dict[str, Any]:
     text = path.read_text("utf-8-sig")
     try:
         config = (

@@ -7,14 +7,16 @@ outputs that were never trained, which must not get probability.
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch.nn.functional import linear
 
 from speechbrain_e2v.files.atomic import replace_text
+from speechbrain_e2v.published.state_dict_check import read_safetensors
 
 NINE_TOKENS = (
     "生气/angry",
@@ -48,35 +50,17 @@ HEAD_WEIGHTS, HEAD_LABELS = "head.safetensors", "labels.json"
 
 @dataclass(frozen=True)
 class Label:
-    """One output of a head.
-
-    Arguments
-    ---------
-    id : str
-        Stable, English, one of the nine where it is one of them.
-    published : str
-        As `tokens.txt` has it.
-    used : bool
-        False for outputs that were never trained.
-    """
+    """A class of a published head: stable English id, and as published."""
 
     id: str
     published: str
-    used: bool = True
+    used: bool = True  # False for outputs that were never trained
 
 
 @dataclass(frozen=True, eq=False)
 class PublishedHead:
-    """Linear layer on the mean over frames.
+    """Linear layer [C, D] on the mean over frames.
 
-    Arguments
-    ---------
-    weight : torch.Tensor, [C, D]
-    bias : torch.Tensor, [C]
-    labels : tuple of Label
-
-    Example
-    -------
     >>> head = PublishedHead(
     ...     torch.zeros(9, 4), torch.zeros(9), read_labels(NINE_TOKENS))
     >>> head.probabilities(torch.randn(2, 4)).sum(1)
@@ -85,9 +69,9 @@ class PublishedHead:
 
     weight: torch.Tensor
     bias: torch.Tensor
-    labels: tuple
+    labels: tuple[Label, ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         classes = len(self.labels)
         if (len(self.weight), *self.bias.shape) != (classes, classes):
             raise ValueError(
@@ -96,41 +80,27 @@ class PublishedHead:
             )
 
     @property
-    def ids(self):
+    def ids(self) -> list[str]:
         """Stable ids of the outputs, in order."""
         return [label.id for label in self.labels]
 
-    def logits(self, pooled):
+    def logits(self, pooled: torch.Tensor) -> torch.Tensor:
         """Map means over frames [B, D] to logits [B, C]; unused ones -inf."""
         logits = linear(pooled, self.weight, self.bias)
         unused = [not label.used for label in self.labels]
         mask = torch.tensor(unused, device=logits.device)
         return logits.masked_fill(mask, float("-inf"))
 
-    def probabilities(self, pooled):
+    def probabilities(self, pooled: torch.Tensor) -> torch.Tensor:
         """Map means over frames [B, D] to probabilities [B, C]."""
         return self.logits(pooled).softmax(-1)
 
 
-def read_labels(tokens):
-    """Give published labels stable English ids.
+def read_labels(tokens: Sequence[str]) -> tuple[Label, ...]:
+    """Give the lines of ``tokens.txt`` stable English ids.
 
-    Arguments
-    ---------
-    tokens : sequence of str
-        Lines of ``tokens.txt``.
+    ValueError when two outputs would have one.
 
-    Returns
-    -------
-    tuple of Label
-
-    Raises
-    ------
-    ValueError
-        When two outputs would have one id.
-
-    Example
-    -------
     >>> [label.id for label in read_labels(["生气/angry", "unuse_1", "<unk>"])]
     ['angry', 'unuse_1', 'unknown']
     """
@@ -146,7 +116,7 @@ def read_labels(tokens):
     return tuple(labels)
 
 
-def _stable_id(token):
+def _stable_id(token: str) -> str:
     parts = [part.strip().lower() for part in token.split("/")]
     for part in parts:
         if part in _STABLE:
@@ -156,31 +126,16 @@ def _stable_id(token):
     return re.sub(r"\W+", "_", name).strip("_") or token
 
 
-def read_tokens(path):
-    """Read ``tokens.txt`` (or a json list): one label a line.
-
-    Arguments
-    ---------
-    path : str or Path
-
-    Returns
-    -------
-    tuple of Label
-    """
+def read_tokens(path: str | Path) -> tuple[Label, ...]:
+    """Read ``tokens.txt`` (or a json list): one label a line."""
     text = Path(path).read_text("utf-8-sig")
     if Path(path).suffix == ".json":
         return read_labels(json.loads(text))
     return read_labels([line.strip() for line in text.splitlines() if line])
 
 
-def save_head(folder, head):
-    """Write a head beside an encoder: ``head.safetensors``, ``labels.json``.
-
-    Arguments
-    ---------
-    folder : str or Path
-    head : PublishedHead
-    """
+def save_head(folder: str | Path, head: PublishedHead) -> None:
+    """Write a head beside an encoder: ``head.safetensors``, ``labels.json``."""
     tensors = {"weight": head.weight, "bias": head.bias}
     tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     path = Path(folder) / HEAD_WEIGHTS
@@ -192,21 +147,12 @@ def save_head(folder, head):
     replace_text(Path(folder) / HEAD_LABELS, text)
 
 
-def load_head(folder):
-    """Read the head of an encoder folder.
-
-    Arguments
-    ---------
-    folder : str or Path
-
-    Returns
-    -------
-    PublishedHead or None
-        None when the folder has no head.
-    """
+def load_head(folder: str | Path) -> PublishedHead | None:
+    """Read the head of an encoder folder, None when it has none."""
     folder = Path(folder)
     if not (folder / HEAD_WEIGHTS).is_file():
         return None
     rows = json.loads((folder / HEAD_LABELS).read_text("utf-8"))
     labels = tuple(Label(**row) for row in rows)
-    return PublishedHead(**load_file(folder / HEAD_WEIGHTS), labels=labels)
+    tensors = read_safetensors(folder / HEAD_WEIGHTS)
+    return PublishedHead(tensors["weight"], tensors["bias"], labels)

@@ -17,7 +17,7 @@ from huggingface_hub.errors import (
 
 from speechbrain_e2v.published.known_checkpoints import known_checkpoint
 
-TransportError = HfHubHTTPError.__bases__[0]
+TransportError: type[Exception] = HfHubHTTPError.__bases__[0]
 """HTTPError of the library that this huggingface_hub uses (requests, httpx,
 httpx2); in the later ones lost connections are of this class too."""
 
@@ -30,33 +30,19 @@ class SourceNotFound(FileNotFoundError):
     """Neither a path nor a hub id that can be had; says what to do."""
 
 
-def resolve(source, local_files_only=False, cache_dir=None):
-    """Find a model: a file, a folder, or a hub id that is then downloaded.
+def resolve(
+    source: str | Path,
+    local_files_only: bool = False,
+    cache_dir: str | Path | None = None,
+) -> Path:
+    """Find a model's file or folder, downloading it from the hub if need be.
 
-    Downloads go to huggingface_hub's cache, resume where they stopped and
-    happen once. The environment variable ``HF_HUB_OFFLINE=1`` forbids them.
+    The source is a path, ``owner/name``, ``owner/name@revision``, or the name
+    of a known checkpoint (``emotion2vec_plus_base``). Downloads go to
+    huggingface_hub's cache, resume where they stopped and happen once;
+    ``HF_HUB_OFFLINE=1`` in the environment forbids them. Raises
+    SourceNotFound.
 
-    Arguments
-    ---------
-    source : str or Path
-        Path, ``owner/name``, ``owner/name@revision``, or the name of a known
-        checkpoint (``emotion2vec_plus_base``).
-    local_files_only : bool
-        Use the cache only.
-    cache_dir : str or Path, optional
-        Instead of huggingface_hub's.
-
-    Returns
-    -------
-    Path
-        An existing file or folder.
-
-    Raises
-    ------
-    SourceNotFound
-
-    Example
-    -------
     >>> folder = getfixture("tmp_path")
     >>> resolve(folder) == folder
     True
@@ -99,19 +85,9 @@ def resolve(source, local_files_only=False, cache_dir=None):
     return Path(folder)
 
 
-def hub_id(source):
+def hub_id(source: str) -> tuple[str | None, str | None]:
     """Read a hub id and a revision out of what a user wrote.
 
-    Arguments
-    ---------
-    source : str
-
-    Returns
-    -------
-    (str or None, str or None)
-
-    Example
-    -------
     >>> hub_id("emotion2vec/emotion2vec_base@main")
     ('emotion2vec/emotion2vec_base', 'main')
     >>> hub_id("iic/emotion2vec_plus_base")
@@ -128,12 +104,12 @@ def hub_id(source):
     return match[1], match[2]
 
 
-def _offline():
+def _offline() -> bool:
     value = os.environ.get("HF_HUB_OFFLINE", "").lower()
     return value not in ("", "0", "false", "no", "off")
 
 
-def _advice(repository, source):
+def _advice(repository: str, source: str | Path) -> str:
     looks_local = "" if "/" not in str(source) else f" (if {source} was meant "
     if looks_local:
         looks_local += "as a path: nothing is there)"

@@ -5,7 +5,9 @@ Sources: emotion2vec paper table 1 and section 4, model pages of the
 publishers; EmoBox's list of corpora (its paper, table 1).
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 _FUNASR_LICENCE = "FunASR Model Open Source License Agreement 1.1"
 _FUNASR_NOTICE = (
@@ -38,40 +40,30 @@ _PRETRAINING = _LIBRISPEECH | _EMOTION_UNLABELLED
 class KnownCheckpoint:
     """What is publicly known about a checkpoint.
 
-    Arguments
-    ---------
-    name : str
-        Its published name, to be kept.
-    origin : str
-        Who published it, where.
-    licence, licence_notice : str
-    pretraining : dict of str to float
-        Corpora heard without labels, hours.
-    finetuning : dict
-        Corpora heard with labels (hours, or None where not published).
-    embed_dim, num_extra_tokens : int
-        To tell a file that only happens to have the name.
-    hub_id : str or None
-        On huggingface.co.
-    aliases : tuple of str
-        Other file, folder and hub names.
-    remark : str
+    `pretraining` and `finetuning` are the corpora heard without and with
+    labels, in hours (None where not published). Width and tokens tell a file
+    that only happens to have the name.
     """
 
     name: str
     origin: str
     licence: str
     licence_notice: str
-    pretraining: dict
+    pretraining: dict[str, float]
     embed_dim: int = 768
     num_extra_tokens: int = 0
-    finetuning: dict = field(default_factory=dict)
+    finetuning: dict[str, float | None] = field(default_factory=dict)
     hub_id: str | None = None
-    aliases: tuple = ()
+    aliases: tuple[str, ...] = ()
     remark: str = ""
 
 
-def _emotion2vec(name, embed_dim=768, finetuning=None, remark=""):
+def _emotion2vec(
+    name: str,
+    embed_dim: int = 768,
+    finetuning: dict[str, float | None] | None = None,
+    remark: str = "",
+) -> KnownCheckpoint:
     return KnownCheckpoint(
         name,
         "Ma et al., emotion2vec (arXiv 2312.15185), "
@@ -89,7 +81,7 @@ def _emotion2vec(name, embed_dim=768, finetuning=None, remark=""):
     )
 
 
-_EMOBOX_LABELLED = dict.fromkeys(_EMOBOX)
+_EMOBOX_LABELLED: dict[str, float | None] = dict.fromkeys(_EMOBOX)
 _PSEUDO = "pseudo-labelled speech collected by the publisher"
 
 KNOWN = (
@@ -143,29 +135,21 @@ KNOWN = (
 )
 
 
-def known_checkpoint(names, sizes=None):
-    """Look a checkpoint up by what it is called.
+def known_checkpoint(
+    names: Iterable[str], sizes: Mapping[str, Any] | None = None
+) -> KnownCheckpoint | None:
+    """Look a checkpoint up by what it is called; only whole names count.
 
-    Arguments
-    ---------
-    names : sequence of str
-        File, folder and hub names; only whole names count.
-    sizes : dict, optional
-        Of its encoder: a file of other sizes is another model.
+    With the `sizes` of its encoder, a file of other sizes is another model.
 
-    Returns
-    -------
-    KnownCheckpoint or None
-
-    Example
-    -------
     >>> known_checkpoint(["iic/emotion2vec_plus_large"]).embed_dim
     1024
     >>> known_checkpoint(["my_emotion2vec_base"]) is None
     True
     """
+    names = set(names)
     for known in KNOWN:
-        if not {known.name, known.hub_id, *known.aliases} & set(names):
+        if not {known.name, known.hub_id, *known.aliases} & names:
             continue
         if sizes is None or (
             sizes["embed_dim"] == known.embed_dim
@@ -175,20 +159,11 @@ def known_checkpoint(names, sizes=None):
     return None
 
 
-def card_of(known):
+def card_of(known: KnownCheckpoint | None) -> dict[str, Any]:
     """Make the part of an encoder's card that the checkpoint's name gives.
 
-    Arguments
-    ---------
-    known : KnownCheckpoint or None
+    There is no ``pretraining`` where it is not known: readers then say so.
 
-    Returns
-    -------
-    dict
-        Without ``pretraining`` where it is not known: readers then say so.
-
-    Example
-    -------
     >>> card_of(None)
     {'name': 'unknown', 'licence': 'unknown: ask whoever published the file'}
     """

@@ -2,93 +2,59 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
+from speechbrain_e2v.published.checkpoint import Published
 from speechbrain_e2v.published.encoder_folder import (
     SIZES,
     WEIGHTS,
     load_encoder,
     read_card,
 )
-from speechbrain_e2v.published.head import (
-    PublishedHead,
-    load_head,
-)
+from speechbrain_e2v.published.head import PublishedHead, load_head
 from speechbrain_e2v.published.hub import resolve
 from speechbrain_e2v.published.known_checkpoints import (
     card_of,
     known_checkpoint,
 )
-from speechbrain_e2v.published.read import (
-    left_out,
-    published_name_hints,
-    read_published,
-)
+from speechbrain_e2v.published.read import read_published
 
 
 @dataclass
 class Pretrained:
-    """An encoder and all that came with it.
+    """An encoder in evaluation mode and all that came with it.
 
-    Arguments
-    ---------
-    encoder : Emotion2vecEncoder
-        In evaluation mode.
-    card : dict
-        Name, origin, licence, corpora heard.
-    layout : str
-        ``encoder folder``, ``fairseq`` or ``funasr``.
-    weights_file : Path
-    head : PublishedHead or None
-    decoder, decoder_sizes : dict or None
-        State of a ConvDecoder and its arguments.
-    teacher : dict or None
-        State of the teacher's context encoder.
-    left_out : list of str
-        What the source also holds, and inference does not need.
+    `layout` is ``encoder folder``, ``fairseq`` or ``funasr``. `decoder` is a
+    state of ConvDecoder(**decoder_sizes), `teacher` one of the teacher's
+    context encoder. `left_out` names what inference does not need.
     """
 
     encoder: Emotion2vecEncoder
-    card: dict
+    card: dict[str, Any]
     layout: str
-    weights_file: Path
+    weights_file: Path | None
     head: PublishedHead | None = None
-    decoder: dict | None = None
-    decoder_sizes: dict | None = None
-    teacher: dict | None = None
-    left_out: list = field(default_factory=list)
+    decoder: dict[str, torch.Tensor] | None = None
+    decoder_sizes: dict[str, int] | None = None
+    teacher: dict[str, torch.Tensor] | None = None
+    left_out: list[str] = field(default_factory=list)
 
 
-def load_pretrained(source, local_files_only=False):
-    """Load an encoder from an encoder folder, a published file or the hub.
+def load_pretrained(
+    source: str | Path, local_files_only: bool = False
+) -> tuple[Emotion2vecEncoder, dict[str, Any]]:
+    """Load an encoder, in evaluation mode, and its card.
 
-    Arguments
-    ---------
-    source : str or Path
-        Encoder folder, output folder of a pre-training run, fairseq file,
-        FunASR folder or file, or hub id (``emotion2vec/emotion2vec_base``).
-    local_files_only : bool
-        Never download.
+    The source is an encoder folder, the output folder of a pre-training run,
+    a fairseq file, a FunASR folder or file, or a hub id
+    (``emotion2vec/emotion2vec_base``). Raises FileNotFoundError when there is
+    no such thing, here or on the hub, and ValueError when it is refused,
+    damaged, incomplete or of another kind, with every missing, unexpected and
+    mis-shaped tensor.
 
-    Returns
-    -------
-    Emotion2vecEncoder
-        In evaluation mode.
-    dict
-        Its card.
-
-    Raises
-    ------
-    FileNotFoundError
-        When there is no such thing, here or on the hub.
-    ValueError
-        When it is refused, damaged, incomplete or of another kind; every
-        missing, unexpected and mis-shaped tensor is listed.
-
-    Example
-    -------
     >>> from speechbrain_e2v.published.encoder_folder import save_encoder
     >>> encoder = Emotion2vecEncoder(
     ...     embed_dim=48, num_heads=4, prenet_depth=1, depth=2,
@@ -102,18 +68,10 @@ def load_pretrained(source, local_files_only=False):
     return pretrained.encoder, pretrained.card
 
 
-def read_pretrained(source, local_files_only=False):
-    """Like `load_pretrained`, with head, decoder and teacher where present.
-
-    Arguments
-    ---------
-    source : str or Path
-    local_files_only : bool
-
-    Returns
-    -------
-    Pretrained
-    """
+def read_pretrained(
+    source: str | Path, local_files_only: bool = False
+) -> Pretrained:
+    """Like `load_pretrained`, with head, decoder and teacher where present."""
     path = resolve(source, local_files_only)
     for folder in (path, path / "encoder"):
         if (folder / SIZES).is_file():
@@ -125,36 +83,40 @@ def read_pretrained(source, local_files_only=False):
                 load_head(folder),
             )
     published = read_published(path)
-    weights = published.weights
-    if weights.family != "data2vec2":
+    if published.layout in ("data2vec1", "huggingface"):
         raise ValueError(
-            f"{source} is data2vec v1 ({weights.sizes['depth']} layers of "
-            f"width {weights.sizes['embed_dim']}; every tensor was "
+            f"{source} is data2vec v1 ({published.sizes['depth']} layers of "
+            f"width {published.sizes['embed_dim']}; every tensor was "
             "recognised), which is another architecture than emotion2vec's: "
             "no encoder folder can be made of it. Its weights can be read "
             "with speechbrain_e2v.published.read.read_published."
         )
     with torch.random.fork_rng(devices=[]):  # loading changes no seed
-        encoder = Emotion2vecEncoder(**weights.sizes)
-    encoder.load_state_dict(weights.encoder)
+        encoder = Emotion2vecEncoder(**published.sizes)
+    encoder.load_state_dict(published.encoder)
     return Pretrained(
         encoder.eval(),
         _card(source, path, published),
         published.layout,
-        published.files.weights,
+        published.weights_file,
         published.head,
-        weights.decoder,
-        weights.decoder_sizes,
-        weights.teacher,
-        left_out(published),
+        published.decoder,
+        published.decoder_sizes,
+        published.teacher,
+        published.left_out,
     )
 
 
-def _card(source, path, published):
+def _card(
+    source: str | Path, path: Path, published: Published
+) -> dict[str, Any]:
+    parts = [*Path(str(source)).parts[-2:], *path.parts[-4:]]
+    if published.weights_file is not None:
+        parts += published.weights_file.parts[-4:]
     names = [str(source)]
-    names += published_name_hints(source, path)
-    names += published_name_hints(source, published.files.weights)
-    card = card_of(known_checkpoint(names, published.weights.sizes))
+    for part in parts:  # the hub's folders are models--owner--name
+        names += [part.split("--")[-1], Path(part).stem]
+    card = card_of(known_checkpoint(names, published.sizes))
     # A path of this machine tells others nothing: the name is enough.
     named = Path(source).name if Path(source).exists() else str(source)
     card |= {"source": named, "source_layout": published.layout}

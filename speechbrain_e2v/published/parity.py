@@ -1,27 +1,19 @@
 """Numbers by which two copies of a model can be compared."""
 
 import math
+from typing import Any
 
 import torch
 
+from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.lobes.frontend import normalise_waveform
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
 from speechbrain_e2v.published.encoder_folder import weights_digest
+from speechbrain_e2v.published.head import PublishedHead
 
 
-def fixed_signal():
-    """Generate one second of a gliding, pulsing tone, the same everywhere.
-
-    Returns
-    -------
-    torch.Tensor, [1, S]
-        Normalised, 16 kHz.
-
-    Example
-    -------
-    >>> fixed_signal().shape
-    torch.Size([1, 16000])
-    """
+def fixed_signal() -> torch.Tensor:
+    """One second of a gliding, pulsing tone [1, 16000], normalised."""
     time = torch.arange(SAMPLE_RATE, dtype=torch.float64) / SAMPLE_RATE
     phase = 2 * math.pi * (120 * time + 40 * time.square())
     voice = sum(torch.sin(n * phase) / n for n in range(1, 20))
@@ -30,25 +22,17 @@ def fixed_signal():
 
 
 @torch.no_grad()
-def fingerprint(encoder, head=None):
+def fingerprint(
+    encoder: Emotion2vecEncoder, head: PublishedHead | None = None
+) -> dict[str, Any]:
     """Compute what must be equal between two copies of a model.
 
-    Arguments
-    ---------
-    encoder : Emotion2vecEncoder
-        In evaluation mode.
-    head : PublishedHead, optional
-
-    Returns
-    -------
-    dict
-        ``weights_sha256`` equal to the last bit; ``features`` and
-        ``probabilities`` on `fixed_signal` equal up to rounding of the
-        machine (1e-4).
+    ``weights_sha256`` to the last bit, ``features`` and ``probabilities`` on
+    `fixed_signal` up to rounding of the machine (1e-4).
     """
     features = encoder(fixed_signal())  # [1, T, D]
     pooled = features.mean(1)
-    result = {
+    result: dict[str, Any] = {
         "weights_sha256": weights_digest(encoder),
         "features": {
             "shape": list(features.shape[1:]),

@@ -1,69 +1,100 @@
-"""Load hooks for SpeechBrain's Pretrainer that accept no half fit.
+"""State dicts that fit in every name and shape, or not at all.
 
-Its own transfer hook only warns about missing and unexpected parameters, so a
-wrong file gives a random model; and a label file is never compared with the
-classifier. Exported classifier folders name these hooks instead.
+SpeechBrain's own transfer hook only warns about missing and unexpected
+parameters, so a wrong file gives a random model; and it never compares labels
+with the classifier. Exported classifier folders name `load_strict` and
+`load_labels` instead.
 """
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from speechbrain.dataio.encoder import CategoricalEncoder
 
-from speechbrain_e2v.published.encoder_folder import check_state
+
+def demand_match(
+    expected: Mapping[str, Sequence[int]],
+    found: Mapping[str, Sequence[int]],
+    origin: object,
+) -> None:
+    """Demand the same names with the same shapes, or list what is wrong.
+
+    >>> demand_match({"a": (1,), "b": (2,)}, {"a": (3,)}, "x.pt")
+    Traceback (most recent call last):
+    ...
+    ValueError: x.pt does not fit the encoder's sizes:
+      missing b (2,)
+      a is (3,), should be (1,)
+    """
+    expected = {name: tuple(shape) for name, shape in expected.items()}
+    found = {name: tuple(shape) for name, shape in found.items()}
+    problems = [
+        f"missing {name} {shape}"
+        for name, shape in expected.items()
+        if name not in found
+    ]
+    problems += [
+        f"unexpected {name} {shape}"
+        for name, shape in found.items()
+        if name not in expected
+    ]
+    problems += [
+        f"{name} is {found[name]}, should be {shape}"
+        for name, shape in expected.items()
+        if name in found and found[name] != shape
+    ]
+    if problems:
+        listing = "\n  ".join(problems[:20])
+        more = len(problems) - 20
+        rest = f"\n  and {more} more" if more > 0 else ""
+        raise ValueError(
+            f"{origin} does not fit the encoder's sizes:\n  {listing}{rest}"
+        )
 
 
-def load_strict(module, path):
-    """Load parameters that fit in every name and shape, or fail.
+def check_state(
+    module: torch.nn.Module, state: Mapping[str, torch.Tensor], origin: object
+) -> None:
+    """Demand that a state dict fits a module, or list what does not."""
+    expected = {name: v.shape for name, v in module.state_dict().items()}
+    demand_match(expected, {name: v.shape for name, v in state.items()}, origin)
 
-    Arguments
-    ---------
-    module : torch.nn.Module
-    path : str or Path
-        A safetensors file, whatever its suffix.
 
-    Raises
-    ------
-    ValueError
-        When the file is damaged, or listing what does not fit.
+def read_safetensors(path: str | Path) -> dict[str, torch.Tensor]:
+    """Read a safetensors file, ValueError when it is damaged."""
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is not a whole safetensors file ({error}): copy, "
+            "download or export it again."
+        ) from error
 
-    Example
-    -------
-    >>> import torch
+
+def load_strict(module: torch.nn.Module, path: str | Path) -> None:
+    """Load parameters from a safetensors file, whatever its suffix.
+
     >>> from safetensors.torch import save_file
     >>> path = getfixture("tmp_path") / "layer.ckpt"
     >>> save_file(torch.nn.Linear(2, 3).state_dict(), path)
-    >>> layer = torch.nn.Linear(2, 3)
-    >>> load_strict(layer, path)
+    >>> load_strict(torch.nn.Linear(2, 3), path)
     >>> load_strict(torch.nn.Linear(2, 4), path)
     Traceback (most recent call last):
         ...
     ValueError: ...
     """
-    try:
-        state = load_file(path)
-    except SafetensorError as error:
-        raise ValueError(
-            f"{path} is not a whole safetensors file ({error}): copy or "
-            "export it again."
-        ) from error
+    state = read_safetensors(path)
     check_state(module, state, path)
     module.load_state_dict(state)
 
 
-def load_labels(label_encoder, path, n_classes):
-    """Load a label file that names every class once, or fail.
-
-    Arguments
-    ---------
-    label_encoder : speechbrain.dataio.encoder.CategoricalEncoder
-    path : str or Path
-    n_classes : int
-        Outputs of the classifier.
-
-    Raises
-    ------
-    ValueError
-        When the labels are not exactly those with the indices 0 ... C - 1.
-    """
+def load_labels(
+    label_encoder: CategoricalEncoder, path: str | Path, n_classes: int
+) -> None:
+    """Load a label file that names the outputs 0 ... C - 1 once each."""
     label_encoder.load(path)
     found = sorted(label_encoder.ind2lab)
     if found != list(range(n_classes)) or len(label_encoder) != n_classes:

@@ -1,125 +1,67 @@
-"""Configs of published files as plain dictionaries, whatever wrote them.
+"""Configs of published files as plain dictionaries, whatever wrote them:
+an argparse Namespace, an omegaconf tree, a dataclass of fairseq, a dict."""
 
-A config may be a dictionary, an argparse Namespace, an omegaconf tree or a
-dataclass of fairseq; the last three arrive as StandIn. Also fairseq's way of
-writing convolutions as a Python expression is read here, without running it.
-"""
+from typing import Any
 
-import ast
-import operator
+import torch
 
-from speechbrain_e2v.published.pickle_names import Name, StandIn
+from speechbrain_e2v.published.torch_file import StandIn
 
 _MAX_DEPTH = 40
-_MAX_LAYERS = 100
+_MAX_VALUES = 100_000  # lists that share lists grow without end
 
 
-def plain(value, depth=0):
-    """Turn a config read from a pickle into plain data.
+def to_container(value: Any) -> Any:
+    """Turn a config that `load_torch_file` read into plain data.
 
-    Arguments
-    ---------
-    value : object
-        What `unpickle` returned.
-    depth : int
-        How deep we are already.
+    Things without a plain form become their name in angle brackets. Raises
+    ValueError when it is nested or grows as no config does.
 
-    Returns
-    -------
-    dict, list, str, int, float, bool or None
-        Things without a plain form become their name.
-
-    Raises
-    ------
-    ValueError
-        When it is nested more deeply than any config.
-
-    Example
-    -------
-    >>> node = StandIn("omegaconf.nodes.AnyNode", state={"_val": 768})
-    >>> tree = {"_metadata": None, "_content": {"embed_dim": node}}
-    >>> plain(StandIn("omegaconf.dictconfig.DictConfig", state=tree))
+    >>> node, tree = StandIn(), StandIn()
+    >>> node.state = {"_val": 768}
+    >>> tree.state = {"_metadata": None, "_content": {"embed_dim": node}}
+    >>> to_container(tree)
     {'embed_dim': 768}
     """
-    if depth > _MAX_DEPTH:
-        raise ValueError(
-            f"the config in the file is nested more than {_MAX_DEPTH} levels "
-            "deep: this is no published checkpoint."
-        )
-    if isinstance(value, StandIn):
-        return _plain_stand_in(value, depth)
-    if isinstance(value, Name):
-        return value.full
-    if isinstance(value, dict):
-        return {
-            str(key): plain(item, depth + 1)
-            for key, item in value.items()
-            if isinstance(key, (str, int))
-        }
-    if isinstance(value, (list, tuple)):
-        return [plain(item, depth + 1) for item in value]
-    if value is None or isinstance(value, (str, int, float, bool)):
-        return value
-    return f"<{type(value).__name__}>"
+    return _Conversion().plain(value, 0)
 
 
-def _plain_stand_in(value, depth):
-    state = value.state
-    if isinstance(state, dict):
-        for key in ("_content", "_val"):  # omegaconf's containers and leaves
-            if key in state:
-                return plain(state[key], depth + 1)
-        return plain(state, depth + 1)
-    if len(value.args) == 1 and isinstance(value.args[0], (str, int)):
-        return value.args[0]  # an enum's value
-    return f"<{value.name}>"
+class _Conversion:
+    def __init__(self) -> None:
+        self.values = 0
 
+    def plain(self, value: Any, depth: int) -> Any:
+        self.values += 1
+        if depth > _MAX_DEPTH or self.values > _MAX_VALUES:
+            raise ValueError(
+                f"the config in the file is nested more than {_MAX_DEPTH} "
+                f"levels deep or has more than {_MAX_VALUES} values: this is "
+                "no published checkpoint."
+            )
+        if isinstance(value, StandIn):
+            return self.plain_stand_in(value, depth)
+        if isinstance(value, type):
+            return getattr(value, "name", value.__name__)
+        if isinstance(value, dict):
+            return {
+                str(key): self.plain(item, depth + 1)
+                for key, item in dict.items(value)
+                if isinstance(key, (str, int))
+            }
+        if isinstance(value, (list, tuple)):
+            return [self.plain(item, depth + 1) for item in value]
+        if value is None or isinstance(value, (str, int, float, bool)):
+            return value
+        if isinstance(value, (torch.dtype, torch.device)):
+            return str(value)
+        return f"<{type(value).__name__}>"
 
-def read_convolutions(text):
-    """Read ``[(512, 10, 5)] + [(512, 3, 2)] * 4`` without running it.
-
-    Arguments
-    ---------
-    text : str
-        Lists of (channels, kernel, stride), joined by ``+`` and ``*``.
-
-    Returns
-    -------
-    list of tuple of int
-
-    Raises
-    ------
-    ValueError
-        When it is anything else.
-
-    Example
-    -------
-    >>> read_convolutions("[(32, 10, 5)] + [(32, 3, 2)] * 2")
-    [(32, 10, 5), (32, 3, 2), (32, 3, 2)]
-    """
-    try:
-        layers = _evaluate(ast.parse(text.strip(), mode="eval").body)
-        if all(len(layer) == 3 for layer in layers):
-            return [tuple(map(operator.index, layer)) for layer in layers]
-    except (SyntaxError, TypeError, RecursionError, MemoryError):
-        pass
-    raise ValueError(
-        f"the config's list of convolutions cannot be read: {text[:200]!r}; "
-        "expected like [(512, 10, 5)] + [(512, 3, 2)] * 4"
-    )
-
-
-def _evaluate(node):
-    if isinstance(node, ast.Constant) and type(node.value) is int:
-        return node.value
-    if isinstance(node, (ast.List, ast.Tuple)):
-        return [_evaluate(item) for item in node.elts]
-    if isinstance(node, ast.BinOp):
-        left, right = _evaluate(node.left), _evaluate(node.right)
-        if isinstance(node.op, ast.Add) and isinstance(left, list):
-            return left + right
-        if isinstance(node.op, ast.Mult):
-            count, layers = sorted((left, right), key=lambda v: type(v) is list)
-            if type(count) is int and 0 <= count <= _MAX_LAYERS:
-                return layers * count
-    raise TypeError("not a list of convolutions")
+    def plain_stand_in(self, value: StandIn, depth: int) -> Any:
+        if isinstance(value.state, dict):
+            for key in ("_content", "_val"):  # omegaconf's trees and leaves
+                if key in value.state:
+                    return self.plain(value.state[key], depth + 1)
+            return self.plain(value.state, depth + 1)
+        if len(value.args) == 1 and isinstance(value.args[0], (str, int)):
+            return value.args[0]  # an enum's value
+        return f"<{value.name}>"

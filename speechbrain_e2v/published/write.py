@@ -2,62 +2,33 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
 
 from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.published.emotion2vec_names import published_parameters
+from speechbrain_e2v.published.load import Pretrained
 
 
-def published_tensors(pretrained, prefix=""):
-    """Name a model's tensors as published.
-
-    Arguments
-    ---------
-    pretrained : Pretrained
-    prefix : str
-        In front of every name.
-
-    Returns
-    -------
-    dict of str to torch.Tensor
-        Encoder, and decoder if there is one.
-    """
-    encoder = pretrained.encoder
-    prenet = encoder.config["prenet_depth"]
-    parts = [(encoder.state_dict(), "")]
-    if pretrained.decoder:
-        parts.append((pretrained.decoder, "decoder."))
-    return {
-        prefix + name: value
-        for state, part in parts
-        for name, value in _renamed(state, prenet, part).items()
-    }
-
-
-def write_fairseq(path, pretrained):
+def write_fairseq(path: str | Path, pretrained: Pretrained) -> Path:
     """Write one file in fairseq's nesting.
 
-    Arguments
-    ---------
-    path : str or Path
-        The ``.pt`` file.
-    pretrained : Pretrained
-        Decoder and teacher (as ``_ema``) are written where present; a
-        classification head has no place in this layout.
-
-    Returns
-    -------
-    Path
+    Decoder and teacher (as ``_ema``) are written where present; a head has no
+    place in this layout.
     """
-    state = published_tensors(pretrained)
+    prenet = pretrained.encoder.config["prenet_depth"]
+    state: dict[str, Any] = _renamed(
+        pretrained.encoder.state_dict(), prenet, ""
+    )
+    if pretrained.decoder:
+        state |= _renamed(pretrained.decoder, prenet, "decoder.")
     if pretrained.teacher:
-        prenet = pretrained.encoder.config["prenet_depth"]
         state["_ema"] = _renamed(pretrained.teacher, prenet, "context.")
     task = {"_name": "audio_pretraining", "normalize": True}
     model = {"_name": "data2vec_multi", **official_config(pretrained)}
-    content = {
+    content: dict[str, Any] = {
         "args": None,
         "cfg": {"_name": None, "task": task, "model": model},
         "model": state,
@@ -70,18 +41,10 @@ def write_fairseq(path, pretrained):
     return _save(path, content)
 
 
-def write_funasr(folder, pretrained):
+def write_funasr(folder: str | Path, pretrained: Pretrained) -> Path:
     """Write a FunASR folder: model.pt, config.yaml, tokens.txt with a head.
 
-    Arguments
-    ---------
-    folder : str or Path
-    pretrained : Pretrained
-        The decoder and the teacher have no place in this layout.
-
-    Returns
-    -------
-    Path
+    Decoder and teacher have no place in this layout.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -107,18 +70,8 @@ def write_funasr(folder, pretrained):
     return folder
 
 
-def official_config(pretrained):
-    """Describe an encoder by the official field names.
-
-    Arguments
-    ---------
-    pretrained : Pretrained
-
-    Returns
-    -------
-    dict
-        As `plain_config` and `emotion2vec_sizes` read it.
-    """
+def official_config(pretrained: Pretrained) -> dict[str, Any]:
+    """Describe an encoder by the official names, as emotion2vec_sizes reads."""
     sizes = pretrained.encoder.config
     heads = sizes["num_heads"]
     convolutions = zip(
@@ -191,7 +144,9 @@ def official_config(pretrained):
     }
 
 
-def _renamed(state, prenet_depth, part):
+def _renamed(
+    state: dict[str, torch.Tensor], prenet_depth: int, part: str
+) -> dict[str, torch.Tensor]:
     names = published_parameters(state, prenet_depth, part)
     return {
         published: state[ours].detach().cpu().reshape(shape).contiguous()
@@ -199,7 +154,7 @@ def _renamed(state, prenet_depth, part):
     }
 
 
-def _save(path, content):
+def _save(path: str | Path, content: dict[str, Any]) -> Path:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

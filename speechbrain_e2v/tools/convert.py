@@ -6,16 +6,16 @@ examples:
   e2v convert results/pretrain/encoder my_model.pt --to fairseq
 """
 
+import argparse
+from pathlib import Path
+from typing import Any
+
 from speechbrain_e2v.published.convert import LAYOUTS, convert
+from speechbrain_e2v.published.load import Pretrained
 
 
-def add_arguments(parser):
-    """Add the arguments of this tool.
-
-    Arguments
-    ---------
-    parser : argparse.ArgumentParser
-    """
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this tool."""
     parser.add_argument(
         "source",
         metavar="SRC",
@@ -38,47 +38,30 @@ def add_arguments(parser):
     )
 
 
-def run(args):
-    """Convert and print what was done.
-
-    Arguments
-    ---------
-    args : argparse.Namespace
-
-    Returns
-    -------
-    int
-        Exit status.
-    """
-    done = convert(
+def run(args: argparse.Namespace) -> int:
+    """Convert and print what was done."""
+    model, parity = convert(
         args.source,
         args.destination,
         args.to,
         args.overwrite,
         args.offline,
     )
-    print("\n".join(report(done)))
+    layout = args.to or "encoder folder"
+    print(f"{model.layout} -> {layout}: {Path(args.destination)}")
+    print("\n".join(report(model, parity)))
     return 0
 
 
-def report(done):
-    """Describe a conversion in lines of text.
-
-    Arguments
-    ---------
-    done : Conversion
-
-    Returns
-    -------
-    list of str
-    """
-    card = done.card
+def report(model: Pretrained, parity: dict[str, Any]) -> list[str]:
+    """Describe a conversion in lines of text."""
+    card = model.card
+    parameters = sum(p.numel() for p in model.encoder.parameters())
     lines = [
-        f"{done.source_layout} -> {done.layout}: {done.destination}",
         f"model       {card.get('name', 'unnamed')}",
         f"origin      {card.get('origin', card.get('source', 'unknown'))}",
         f"licence     {card.get('licence', 'unknown')}",
-        f"parameters  {done.parameters:,}",
+        f"parameters  {parameters:,}",
     ]
     if "source_sha256" in card:
         lines.append(f"source      sha256 {card['source_sha256']}")
@@ -87,11 +70,10 @@ def report(done):
         lines.append(f"tuned on    {_corpora(card, 'finetuning')}")
     if card.get("labels"):
         lines.append(f"labels      {', '.join(card['labels'])}")
-    if done.left_out:
+    if model.left_out:
         lines.append("left out, as an encoder does not need it:")
-        lines += [f"  {line}" for line in done.left_out]
+        lines += [f"  {line}" for line in model.left_out]
     lines += [f"note: {note}" for note in card.get("notes", ())]
-    parity = done.parity
     features = parity["features"]
     lines += [
         "parity (the copy was read back and is equal):",
@@ -110,7 +92,7 @@ def report(done):
     return lines
 
 
-def _corpora(card, stage):
+def _corpora(card: dict[str, Any], stage: str) -> str:
     if stage not in card:
         return "not known: treat every corpus as heard"
     return ", ".join(card[stage]) or "nothing"

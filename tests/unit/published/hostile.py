@@ -67,7 +67,82 @@ def _global(module, name):
 
 
 def _stack_global(module, name):
-    def text(value):
+    def _text(value):
         return b"\x8c" + struct.pack("B", len(value)) + value.encode()
 
-    return b"\x80\x04" + text(module) + text(name) + b"\x93."
+    return b"\x80\x04" + _text(module) + _text(name) + b"\x93."
+
+
+def growing():
+    """Yield (what it does, pickle) of files that are small and never end.
+
+    In each, `{"cfg": ..., "model": {"w": <tensor of 2>}}` has its config
+    replaced, so that a reader gets as far as it can.
+    """
+    double = b"q\x00" + b"h\x00h\x00\x86q\x00" * 60
+    lists = b"]q\x00" + b"](h\x00h\x00eq\x00" * 60
+    chain = _text("ab") + (_text("hex") + b"\x86R") * 40
+    yield "deep tuples as a key", b"}K\x01" + b"\x85" * 300_000 + b"K\x02s"
+    yield "doubled tuples as a key", b"}K\x01\x85" + double + b"K\x02s"
+    yield (
+        "doubled tuples in a set",
+        (b"c__builtin__\nset\n](K\x01\x85" + double + b"e\x85R"),
+    )
+    yield "doubled lists", lists
+    yield "doubled lists that are called", lists + b")R"
+    yield (
+        "lists doubled from above",
+        (
+            b"]q\x00"
+            + b"".join(b"]q\x01h\x00(h\x01h\x01e0h\x01q\x00" for _ in range(60))
+        ),
+    )
+    yield (
+        "memoised lists, 1.25 MB",
+        (b"]q\x00" + b"](" + (b"h\x00" * 20 + b"eq\x00](") * 26_000 + b"e"),
+    )
+    yield (
+        "copies of a long tuple",
+        (
+            b"("
+            + b"K\x01" * 90_000
+            + b"tq\x00ctorch\nSize\nq\x01"
+            + b"("
+            + b"h\x01h\x00\x85R" * 60_000
+            + b"t"
+        ),
+    )
+    yield (
+        "chain of encodings",
+        (b"c_codecs\nencode\nq\x01" + b"h\x01" * 40 + chain),
+    )
+    yield (
+        "bytearray of a length",
+        b"c__builtin__\nbytearray\n\x8a\x05"
+        + ((10**11).to_bytes(5, "little") + b"\x85R"),
+    )
+    yield (
+        "storage of a length",
+        (
+            b"ctorch.storage\nUntypedStorage\n\x8a\x05"
+            + (10**11).to_bytes(5, "little")
+            + b"\x85R"
+        ),
+    )
+    yield (
+        "tensor of a length",
+        b"ctorch\nTensor\n\x8a\x05"
+        + ((10**11).to_bytes(5, "little") + b"\x85R"),
+    )
+    yield "instructions without end", b"](" + b"]" * 1_000_000 + b"e"
+    yield (
+        "names without end",
+        b"]("
+        + b"".join(b"cfairseq.x\nN%d\n" % i for i in range(50_000))
+        + b"e",
+    )
+
+
+def _text(value):
+    data = value.encode()
+    return b"X" + struct.pack("<I", len(data)) + data

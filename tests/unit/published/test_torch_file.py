@@ -1,16 +1,23 @@
 """Torch files: every format that torch.save writes, and damaged ones."""
 
+import argparse
 import io
 import pickle
+import subprocess
+import sys
+import types
 import zipfile
 
 import pytest
 import torch
-from unit.published import hostile
+from unit.published import hostile, omegaconf_config
 
-from speechbrain_e2v.published.restricted_unpickler import RefusedPickle
-from speechbrain_e2v.published.stored_tensor import BrokenCheckpoint
-from speechbrain_e2v.published.torch_file import open_checkpoint
+from speechbrain_e2v.published.pickle_scan import (
+    BrokenCheckpoint,
+    RefusedPickle,
+)
+from speechbrain_e2v.published.to_container import to_container
+from speechbrain_e2v.published.torch_file import StandIn, load_torch_file
 
 
 def some_state():
@@ -39,52 +46,88 @@ def written_by_older_torch(path, state):
     torch.save({"model": state}, path, _use_new_zipfile_serialization=False)
 
 
-def written_by_pickle(path, state):
-    path.write_bytes(pickle.dumps({"model": state}))
-
-
-@pytest.mark.parametrize(
-    "write", [written_by_zip, written_by_older_torch, written_by_pickle]
-)
+@pytest.mark.parametrize("write", [written_by_zip, written_by_older_torch])
 def test_tensors_equal_bit_for_bit(tmp_path, write):
     path, state = tmp_path / "x.pt", some_state()
     write(path, state)
-    with open_checkpoint(path) as content:
-        found = content["model"]
-        assert list(found) == list(state)
-        for name, expected in state.items():
-            tensor = found[name].read()
-            assert found[name].shape == tensor.shape == expected.shape, name
-            assert tensor.dtype == found[name].dtype == expected.dtype, name
-            assert torch.equal(tensor, expected.detach()), name
-            assert tensor.is_contiguous()
+    found = load_torch_file(path)["model"]
+    assert list(found) == list(state)
+    for name, expected in state.items():
+        assert found[name].shape == expected.shape, name
+        assert found[name].dtype == expected.dtype, name
+        assert torch.equal(found[name], expected.detach()), name
+
+
+def test_a_bare_pickle_is_no_torch_file(tmp_path):
+    (tmp_path / "x.pt").write_bytes(pickle.dumps({"model": some_state()}, 2))
+    with pytest.raises(RefusedPickle, match="_load_from_bytes"):
+        load_torch_file(tmp_path / "x.pt")
+    refused(tmp_path / "y.pt", "torch.save did not", pickle.dumps([1], 2))
 
 
 def test_a_module_state_dict(tmp_path):
     module = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.LayerNorm(3))
     torch.save(module.state_dict(), tmp_path / "x.pt")  # carries _metadata
-    with open_checkpoint(tmp_path / "x.pt") as content:
-        for name, value in module.state_dict().items():
-            assert torch.equal(content[name].read(), value)
+    content = load_torch_file(tmp_path / "x.pt")
+    for name, value in module.state_dict().items():
+        assert torch.equal(content[name], value)
 
 
 def test_a_whole_module_is_refused(tmp_path):
     torch.save(torch.nn.Linear(2, 3), tmp_path / "x.pt")
-    with (
-        pytest.raises(RefusedPickle, match=r"torch\.nn\.modules\.linear"),
-        open_checkpoint(tmp_path / "x.pt"),
-    ):
-        pass
+    with pytest.raises(RefusedPickle, match=r"torch\.nn\.modules\.linear"):
+        load_torch_file(tmp_path / "x.pt")
+
+
+def test_a_config_of_omegaconf(tmp_path, monkeypatch):
+    pytest.importorskip("omegaconf")
+    config = omegaconf_config.make(monkeypatch)
+    torch.save({"cfg": config}, tmp_path / "x.pt")
+    cfg = load_torch_file(tmp_path / "x.pt")["cfg"]
+    assert isinstance(cfg, StandIn)
+    assert to_container(cfg) == omegaconf_config.PLAIN
+
+
+@pytest.mark.parametrize(("version", "data"), list(omegaconf_config.recorded()))
+def test_configs_that_earlier_omegaconf_wrote(tmp_path, version, data):
+    in_zip(tmp_path / "x.pt", data)
+    content = load_torch_file(tmp_path / "x.pt")
+    assert to_container(content["cfg"]) == omegaconf_config.PLAIN, version
+
+
+def test_nothing_of_a_stand_in_runs(tmp_path, monkeypatch):
+    class Node:
+        def __init__(self):
+            self.value = 768
+
+        def __setstate__(self, state):
+            raise AssertionError("must not run")
+
+    Node.__module__ = "fairseq.tiny"
+    Node.__qualname__ = "Node"
+    module = types.ModuleType("fairseq.tiny")
+    module.Node = Node
+    for name in ("fairseq", "fairseq.tiny"):
+        monkeypatch.setitem(sys.modules, name, module)
+    torch.save({"args": argparse.Namespace(width=Node())}, tmp_path / "x.pt")
+    content = load_torch_file(tmp_path / "x.pt")
+    assert type(content["args"]) is not argparse.Namespace
+    assert to_container(content) == {"args": {"width": {"value": 768}}}
+
+
+def in_zip(path, data):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x/data.pkl", data)
+        archive.writestr("x/version", "3")
+        archive.writestr("x/data/0", bytes(8))
 
 
 def test_hostile_pickles_in_a_torch_zip(tmp_path):
     trace, path = tmp_path / "was_here", tmp_path / "x.pt"
     for asked, data in hostile.pickles(trace):
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("x/data.pkl", data)
-            archive.writestr("x/version", "3")
-        with pytest.raises(RefusedPickle) as refusal, open_checkpoint(path):
-            pass
+        in_zip(path, data)
+        with pytest.raises(RefusedPickle) as refusal:
+            load_torch_file(path)
         assert asked in str(refusal.value)
     assert not trace.exists()
 
@@ -93,35 +136,97 @@ def test_hostile_pickle_behind_the_older_header(tmp_path):
     path, trace = tmp_path / "x.pt", tmp_path / "was_here"
     attack = hostile.Calls(eval, f"open({str(trace)!r}, 'w')")
     torch.save(attack, path, _use_new_zipfile_serialization=False)
-    with (
-        pytest.raises(RefusedPickle, match=r"builtins\.eval"),
-        open_checkpoint(path),
-    ):
-        pass
-    # And in the bytes that pickle.dump puts around a storage.
-    inner = path.read_bytes()
-    call = hostile.Calls(torch.storage._load_from_bytes, inner)
-    path.write_bytes(pickle.dumps(call))
-    with (
-        pytest.raises(RefusedPickle, match=r"builtins\.eval"),
-        open_checkpoint(path),
-    ):
-        pass
+    with pytest.raises(RefusedPickle, match=r"builtins\.eval"):
+        load_torch_file(path)
     assert not trace.exists()
 
 
-def refused(path, match, **options):
-    with (
-        pytest.raises(BrokenCheckpoint, match=match) as error,
-        open_checkpoint(path, **options) as content,
-    ):
-        _read_all(content)
+GROWING = """
+import pathlib, resource, sys, time, warnings
+from speechbrain_e2v.published.files import Files, read_files
+def gib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+before = gib()
+for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
+    start = time.process_time()
+    try:
+        read_files(Files(path))
+        outcome = "read"
+    except ValueError as error:
+        outcome = f"{type(error).__name__}: {error}"
+    seconds = time.process_time() - start
+    assert seconds < 10, (path.name, seconds)
+    assert gib() - before < 1, (path.name, gib() - before)
+    print(f"{path.name}\t{outcome}")
+"""
+
+
+def test_small_files_that_would_grow_or_never_end(tmp_path):
+    """In a process of its own, whose memory and time are its own."""
+    names = []
+    for number, (name, config) in enumerate(hostile.growing()):
+        storage = (
+            b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\n"
+            b"X\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x02tQ"
+        )
+        tensor = (
+            b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K\x00"
+            b"K\x02\x85K\x01\x85\x89ccollections\nOrderedDict\n)RtR"
+        )
+        data = (
+            b"\x80\x02}(X\x03\x00\x00\x00cfg" + config + b"X\x05\x00\x00\x00"
+            b"model}X\x01\x00\x00\x00w" + tensor + b"su."
+        )
+        in_zip(tmp_path / f"{number:02d} {name}.pt", data)
+        names.append(name)
+    done = subprocess.run(
+        [sys.executable, "-c", GROWING, str(tmp_path)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    outcomes = dict(line.split("\t", 1) for line in done.stdout.splitlines())
+    assert len(outcomes) == len(names) > 10
+    for name, outcome in outcomes.items():
+        assert (
+            "BrokenCheckpoint" in outcome
+            or "Refused" in outcome
+            or (
+                "lists" in name and "this is no published checkpoint" in outcome
+            )
+        ), (name, outcome)
+
+
+def test_optimizer_state_stays_in_the_file(tmp_path):
+    path = tmp_path / "x.pt"
+    state = {"exp_avg": torch.ones(100, 2**20)}  # 400 MiB
+    content = {"model": {"w": torch.ones(2)}, "last_optimizer_state": state}
+    torch.save(content, path)
+    del state, content
+    code = (
+        "import resource, sys\n"
+        "from speechbrain_e2v.published.files import Files, read_files\n"
+        "rss = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = rss()\n"
+        "read_files(Files(__import__('pathlib').Path(sys.argv[1])))\n"
+        "print((rss() - before) / 2**10)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert float(done.stdout) < 100  # MiB
+
+
+def refused(path, match, content=None, **options):
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(BrokenCheckpoint, match=match) as error:
+        load_torch_file(path, **options)
     assert path.name in str(error.value)
-
-
-def _read_all(content):
-    for value in content["model"].values():
-        value.read()
+    assert "\n" not in str(error.value)
 
 
 def test_zip_bomb_of_zeros(tmp_path):
@@ -159,8 +264,8 @@ def test_too_large_for_the_limit(tmp_path):
     path = tmp_path / "x.pt"
     torch.save({"model": {"w": torch.zeros(5000)}}, path)
     refused(path, "limit of 10000", max_bytes=10_000)
-    with open_checkpoint(path, max_bytes=100_000) as content:
-        assert content["model"]["w"].read().shape == (5000,)
+    content = load_torch_file(path, max_bytes=100_000)
+    assert content["model"]["w"].shape == (5000,)
 
 
 def test_a_number_that_stands_for_a_terabyte(tmp_path):
