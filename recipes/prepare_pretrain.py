@@ -12,14 +12,17 @@ material out (an official part, or a session).
 """
 
 import argparse
-import importlib.util
 import json
 import logging
+import runpy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from speechbrain_e2v.corpora.manifest import read_manifest, write_manifest
-from speechbrain_e2v.corpora.prepare import prepare
+from speechbrain_e2v.corpora.prepare import Corpus, prepare
+from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.lobes.lengths import MIN_SAMPLES
 
@@ -37,14 +40,11 @@ class Part:
     paper_utts: int
     why: str
 
-    def corpus(self):
+    def corpus(self) -> Corpus:
         """The ``Corpus`` of the recipe's prepare script."""
         name = f"{self.folder.lower().replace('-', '_')}_prepare"
         path = Path(__file__).parent / self.folder / f"{name}.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return getattr(module, self.attribute)
+        return runpy.run_path(str(path))[self.attribute]
 
 
 PARTS = {
@@ -74,25 +74,16 @@ PARTS = {
 }  # fmt: skip
 
 
-def prepare_mixture(folders, output_folder, exclude=(), strict_counts=True):
-    """Write the manifests and ``pretrain_report.json``.
+def prepare_mixture(
+    folders: Mapping[str, Path],
+    output_folder: Path,
+    exclude: Sequence[str] = (),
+    strict_counts: bool = True,
+) -> dict[str, Any]:
+    """Write ``<key>.json`` of every corpus; ``pretrain_report.json`` as well.
 
-    Arguments
-    ---------
-    folders : dict of str to Path
-        Unpacked corpora by key of ``PARTS``.
-    output_folder : Path
-        Gets ``<key>.json`` of every corpus.
-    exclude : sequence of str
-        ``<key>.<part or session>`` to leave out.
-    strict_counts : bool
-        Raise when a corpus is missing or is not complete.
-
-    Returns
-    -------
-    dict
-        The report.
-    """
+    ``folders`` are the unpacked corpora by key of ``PARTS``, ``exclude`` holds
+    ``<key>.<part or session>``."""
     excluded = _excluded(exclude, folders)
     missing = sorted(set(PARTS) - set(folders))
     if missing and strict_counts:
@@ -129,8 +120,10 @@ def prepare_mixture(folders, output_folder, exclude=(), strict_counts=True):
     return report
 
 
-def _excluded(tokens, folders):
-    excluded = {key: set() for key in PARTS}
+def _excluded(
+    tokens: Sequence[str], folders: Mapping[str, Path]
+) -> dict[str, set[str]]:
+    excluded: dict[str, set[str]] = {key: set() for key in PARTS}
     for token in tokens:
         key, _, part = token.partition(".")
         if key not in folders or not part:
@@ -142,7 +135,13 @@ def _excluded(tokens, folders):
     return excluded
 
 
-def _prepare_part(key, data_folder, output_folder, excluded, strict_counts):
+def _prepare_part(
+    key: str,
+    data_folder: Path,
+    output_folder: Path,
+    excluded: set[str],
+    strict_counts: bool,
+) -> dict[str, Any]:
     corpus = PARTS[key].corpus()
     complete = prepare(
         corpus, data_folder, output_folder / "complete" / key, strict_counts
@@ -153,7 +152,7 @@ def _prepare_part(key, data_folder, output_folder, excluded, strict_counts):
     if unknown:
         raise ValueError(
             f"--exclude {key}.{unknown[0]}: {corpus.name} has "
-            f"{sorted(present - {None})}"
+            f"{sorted(part for part in present if part)}"
         )
     long = [u for u in listed if u.samples_at_16k >= MIN_SAMPLES]
     kept = [
@@ -186,12 +185,12 @@ def _prepare_part(key, data_folder, output_folder, excluded, strict_counts):
     }
 
 
-def _size(utterances):
+def _size(utterances: Sequence[Utterance]) -> dict[str, Any]:
     hours = sum(u.duration for u in utterances) / 3600
     return {"utts": len(utterances), "hours": round(hours, 3)}
 
 
-def table(report):
+def table(report: Mapping[str, Any]) -> str:
     """The report as text."""
     lines = [f"{'corpus':<12}{'found':>9}{'hours':>8}{'paper':>9}"
              f"{'hours':>8}{'kept':>9}  why"]  # fmt: skip
@@ -213,7 +212,7 @@ def table(report):
     return "\n".join(lines)
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(
         description="Write the manifests of the pre-training speech."

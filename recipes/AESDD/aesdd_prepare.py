@@ -14,7 +14,8 @@ speakers, the names have six.
 """
 
 import re
-from pathlib import PurePosixPath
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 from speechbrain_e2v.corpora.folders import match_names
 from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
@@ -30,19 +31,11 @@ EMOTIONS = {
 }
 
 
-def parse(data_folder):
+def parse(data_folder: Path) -> Iterator[Utterance]:
     """Yield the utterances of an unpacked AESDD.
 
-    Arguments
-    ---------
-    data_folder : Path
-        Has the five emotions' folders, at any depth.
-
-    Raises
-    ------
-    ValueError
-        Without wav files, with names of another form, or in the folder of
-        another emotion.
+    Raises ValueError without wav files, with names of another form, or in the
+    folder of another emotion.
     """
     for path, match in match_names(data_folder, "*.wav", NAME):
         letter, sentence, speaker, take = match.groups()

@@ -23,7 +23,9 @@ may contain the separator; video ids begin with ``-`` or ``_``, or end with
 """
 
 import ast
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from speechbrain_e2v.corpora.folders import find_file, list_files
 from speechbrain_e2v.corpora.label_tables import read_table
@@ -42,19 +44,11 @@ SIGNS = {"-1": "negative", "0": "neutral", "1": "positive"}
 _MILLISECONDS = 3
 
 
-def parse(data_folder):
+def parse(data_folder: Path) -> Iterator[Utterance]:
     """Yield the labelled segments of the standard folds.
 
-    Arguments
-    ---------
-    data_folder : Path
-        Audio, transcripts, labels and folds.
-
-    Raises
-    ------
-    ValueError
-        For a missing label or fold file, a transcript line of another form,
-        or a label that is none.
+    Raises ValueError for a missing label or fold file, a transcript line of
+    another form, or a label that is none.
     """
     if _has_scores(data_folder):
         yield from _scored(data_folder)
@@ -62,7 +56,7 @@ def parse(data_folder):
         yield from _signed(data_folder)
 
 
-def parse_rated(data_folder):
+def parse_rated(data_folder: Path) -> Iterator[Utterance]:
     """Yield the segments of the folds, also those with a sentiment of zero."""
     for segment in _scored(data_folder):
         unused = segment.emo_raw == "in no fold"
@@ -129,7 +123,7 @@ def _signed(data_folder):
         )
 
 
-def parse_all(data_folder):
+def parse_all(data_folder: Path) -> Iterator[Utterance]:
     """Yield every transcribed segment; the part is that of its video."""
     root, part_of = _root(data_folder), _folds(data_folder)
     folder = data_folder / f"{root}Transcript/Segmented/Combined"

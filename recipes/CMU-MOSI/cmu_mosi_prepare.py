@@ -20,6 +20,7 @@ segment; -0.0 is zero.
 
 import csv
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,18 +33,10 @@ FOLDS = json.loads(
 LABELS = "Labels/OpinionLevelSentiment.csv"
 
 
-def parse(data_folder):
+def parse(data_folder: Path) -> Iterator[Utterance]:
     """Yield the labelled segments.
 
-    Arguments
-    ---------
-    data_folder : Path
-        Audio, labels and transcripts.
-
-    Raises
-    ------
-    ValueError
-        For a missing label file, or a line of another form.
+    Raises ValueError for a missing label file, or a line of another form.
     """
     root = "Raw/" if (data_folder / "Raw").is_dir() else ""
     path = data_folder / root / LABELS
@@ -70,7 +63,7 @@ def parse(data_folder):
             )
 
 
-def parse_rated(data_folder):
+def parse_rated(data_folder: Path) -> Iterator[Utterance]:
     """Yield every segment, also those with a sentiment of zero."""
     for segment in parse(data_folder):
         yield replace(segment, emo_raw="")

@@ -16,6 +16,8 @@ unreadable.
 """
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 from speechbrain_e2v.corpora.folders import match_names
 from speechbrain_e2v.corpora.label_tables import read_table
@@ -36,18 +38,10 @@ EMOTIONS = {
 GENDERS = {"Male": "M", "Female": "F"}
 
 
-def parse(data_folder):
+def parse(data_folder: Path) -> Iterator[Utterance]:
     """Yield the utterances of a checkout of CREMA-D.
 
-    Arguments
-    ---------
-    data_folder : Path
-        Has ``AudioWAV``, and may have ``VideoDemographics.csv``.
-
-    Raises
-    ------
-    ValueError
-        Without wav files, or with names of another form.
+    Raises ValueError without wav files, or with names of another form.
     """
     genders, table = {}, data_folder / "VideoDemographics.csv"
     if table.is_file():

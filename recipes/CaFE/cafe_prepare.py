@@ -17,6 +17,8 @@ peur (fear), T is tristesse (sadness).
 """
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 from speechbrain_e2v.corpora.download import Download
 from speechbrain_e2v.corpora.folders import match_names
@@ -35,18 +37,10 @@ EMOTIONS = {
 }
 
 
-def parse(data_folder):
+def parse(data_folder: Path) -> Iterator[Utterance]:
     """Yield the utterances of an unpacked CaFE.
 
-    Arguments
-    ---------
-    data_folder : Path
-        Has the wav files, at any depth, in folders of any name.
-
-    Raises
-    ------
-    ValueError
-        Without wav files, or with names of another form.
+    Raises ValueError without wav files, or with names of another form.
     """
     for path, match in match_names(data_folder, "*.wav", NAME):
         actor, letter, intensity, sentence = match.groups()

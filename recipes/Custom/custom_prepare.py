@@ -19,6 +19,8 @@ order there; labels which that file does not have are an error.
 
 import math
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 from speechbrain_e2v.corpora.label_tables import read_table
 from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
@@ -36,17 +38,7 @@ PARTS = {
 
 
 def read_classes(data_folder):
-    """Classes in order.
-
-    Arguments
-    ---------
-    data_folder : Path
-        Has ``labels.csv``, and may have ``classes.txt``.
-
-    Returns
-    -------
-    tuple of str
-    """
+    """Classes in order."""
     labels = {row["label"].strip() for _, row in _rows(data_folder)}
     path = data_folder / "classes.txt"
     if not path.is_file():
@@ -64,19 +56,11 @@ def read_classes(data_folder):
     return tuple(classes)
 
 
-def parse(data_folder):
+def parse(data_folder: Path) -> Iterator[Utterance]:
     """Yield the rows of ``labels.csv``.
 
-    Arguments
-    ---------
-    data_folder : Path
-        Where the table is and its paths begin.
-
-    Raises
-    ------
-    ValueError
-        Naming the file and the line: no table, unknown columns, no path or
-        label, a piece that ends before it starts, an unknown split.
+    Raises ValueError naming the file and the line: no table, unknown columns,
+    no path or label, a piece that ends before it starts, an unknown split.
     """
     for line, row in _rows(data_folder):
         row = {name: row.get(name, "").strip() for name in COLUMNS}

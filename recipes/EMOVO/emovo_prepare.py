@@ -13,7 +13,8 @@ Traps: Table 1 of the paper says ten speakers; there are six.
 """
 
 import re
-from pathlib import PurePosixPath
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 from speechbrain_e2v.corpora.folders import match_names
 from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
@@ -32,19 +33,11 @@ EMOTIONS = {
 }
 
 
-def parse(data_folder):
+def parse(data_folder: Path) -> Iterator[Utterance]:
     """Yield the utterances of an unpacked EMOVO.
 
-    Arguments
-    ---------
-    data_folder : Path
-        Has the six speakers' folders, at any depth.
-
-    Raises
-    ------
-    ValueError
-        Without wav files, with names of another form, or in the folder of
-        another speaker.
+    Raises ValueError without wav files, with names of another form, or in the
+    folder of another speaker.
     """
     for path, match in match_names(data_folder, "*.wav", NAME):
         emotion, speaker, sentence = match.groups()

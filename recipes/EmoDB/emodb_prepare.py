@@ -14,6 +14,8 @@ Traps: the letters are German. A is Angst (fear), not anger; F is Freude
 """
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 from speechbrain_e2v.corpora.download import Download
 from speechbrain_e2v.corpora.folders import match_names
@@ -24,18 +26,10 @@ NAME = re.compile(r"(03|08|09|1[0-6])([ab]\d\d)([WLEAFTN])([a-f])\.wav")
 WOMEN = {"08", "09", "13", "14", "16"}
 
 
-def parse_emodb(data_folder):
+def parse_emodb(data_folder: Path) -> Iterator[Utterance]:
     """Yield the utterances of an unpacked EmoDB.
 
-    Arguments
-    ---------
-    data_folder : Path
-        Has the folder ``wav``.
-
-    Raises
-    ------
-    ValueError
-        Without wav files, or with names of another form.
+    Raises ValueError without wav files, or with names of another form.
     """
     for name, match in match_names(data_folder / "wav", "*.wav", NAME):
         speaker, sentence, letter, version = match.groups()

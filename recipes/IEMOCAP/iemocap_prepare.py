@@ -18,7 +18,9 @@ are 0.5 or 5.5, although the scale is 1 to 5.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
 from speechbrain_e2v.corpora.utterance import Utterance
@@ -42,19 +44,11 @@ LABELS = {
 OTHERS = ("dis", "fea", "fru", "oth", "sur", "xxx")
 
 
-def parse(data_folder):
+def parse(data_folder: Path) -> Iterator[Utterance]:
     """Yield every labelled turn of an unpacked IEMOCAP_full_release.
 
-    Arguments
-    ---------
-    data_folder : Path
-        Has ``Session1`` to ``Session5``.
-
-    Raises
-    ------
-    ValueError
-        Without sessions, for a dialogue without its label file, and for a
-        label line or an id of another form.
+    Raises ValueError without sessions, for a dialogue without its label file,
+    and for a label line or an id of another form.
     """
     sessions = sorted(data_folder.glob("Session[1-5]"))
     if not sessions:
@@ -80,7 +74,7 @@ def parse(data_folder):
             yield from _turns(session, dialog, path)
 
 
-def parse_rated(data_folder):
+def parse_rated(data_folder: Path) -> Iterator[Utterance]:
     """Yield every turn, whatever its label; that is ``extra["label"]``."""
     for turn in parse(data_folder):
         extra = {**turn.extra, "label": turn.emo_raw}

@@ -16,6 +16,8 @@ utterances and 626 speakers; by series and name there are about 635.
 """
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
 from speechbrain_e2v.corpora.folders import find_file, list_files
 from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
@@ -34,19 +36,11 @@ EMOTIONS = {
 }
 
 
-def parse(data_folder):
+def parse(data_folder: Path) -> Iterator[Utterance]:
     """Yield the annotated utterances.
 
-    Arguments
-    ---------
-    data_folder : Path
-        The annotation, the lists of series and the audio.
-
-    Raises
-    ------
-    ValueError
-        For a missing annotation or list, a series in no list, an entry of
-        another form, or audio that nobody annotated.
+    Raises ValueError for a missing annotation or list, a series in no list, an
+    entry of another form, or audio that nobody annotated.
     """
     part_of = _parts(data_folder)
     path = find_file(data_folder, "annotation.json", "the M3ED release")

@@ -17,6 +17,8 @@ swapped) and 60 speakers (those of the MEAD paper).
 """
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 from speechbrain_e2v.corpora.folders import list_files
 from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
@@ -39,18 +41,10 @@ PATH = re.compile(
 )
 
 
-def parse(data_folder):
+def parse(data_folder: Path) -> Iterator[Utterance]:
     """Yield the utterances of an unpacked and extracted MEAD.
 
-    Arguments
-    ---------
-    data_folder : Path
-        Has the speakers' folders, at any depth.
-
-    Raises
-    ------
-    ValueError
-        Without wav files, or with a path of another form.
+    Raises ValueError without wav files, or with a path of another form.
     """
     for path in list_files(data_folder, "*.wav", EXTRACT):
         match = PATH.fullmatch(path)

@@ -18,8 +18,9 @@ leaves them out, ``PRETRAINING`` has them).
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from speechbrain_e2v.corpora.folders import find_file, match_names
 from speechbrain_e2v.corpora.label_tables import read_table
@@ -56,19 +57,11 @@ CLASSES = (
 )
 
 
-def parse(data_folder):
+def parse(data_folder: Path) -> Iterator[Utterance]:
     """Yield the clips that have a label.
 
-    Arguments
-    ---------
-    data_folder : Path
-        The extracted wav files and the three tables.
-
-    Raises
-    ------
-    ValueError
-        For a missing table, a part without audio, a name of another form, a
-        folder that is no part.
+    Raises ValueError for a missing table, a part without audio, a name of
+    another form, a folder that is no part.
     """
     clips = _clips(data_folder)
     for utterance in _labelled(data_folder):
@@ -76,7 +69,7 @@ def parse(data_folder):
         yield replace(utterance, wav=clips.get(utterance.id, default))
 
 
-def parse_all(data_folder):
+def parse_all(data_folder: Path) -> Iterator[Utterance]:
     """Yield every clip, those without a label too."""
     labelled = {u.id: u for u in _labelled(data_folder)}
     for name, path in sorted(_clips(data_folder).items()):
@@ -85,7 +78,7 @@ def parse_all(data_folder):
         yield replace(known, wav=path)
 
 
-def parse_conversations(data_folder):
+def parse_conversations(data_folder: Path) -> Iterator[Utterance]:
     """Yield the clips that have a label, each with its place in the scene."""
     for utterance in parse(data_folder):
         position = int(utterance.id.rpartition("_utt")[2])

@@ -17,7 +17,9 @@ out of the regression.
 > python msp_podcast_prepare.py --data_folder DIR --manifest msp.json
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from speechbrain_e2v.corpora.folders import find_file
 from speechbrain_e2v.corpora.label_tables import read_table
@@ -44,19 +46,11 @@ PARTS = {
 GENDERS = {"Female": "F", "Male": "M"}
 
 
-def parse(data_folder):
+def parse(data_folder: Path) -> Iterator[Utterance]:
     """Yield every segment of the label table.
 
-    Arguments
-    ---------
-    data_folder : Path
-        The unpacked release.
-
-    Raises
-    ------
-    ValueError
-        Without the label table or the folder of audio, for a part that is not
-        known, or for a rating that is no number.
+    Raises ValueError without the label table or the folder of audio, for a part
+    that is not known, or for a rating that is no number.
     """
     table = find_file(data_folder, TABLE, "the release")
     folders = [name for name in FOLDERS if (data_folder / name).is_dir()]
@@ -86,7 +80,7 @@ def parse(data_folder):
         )
 
 
-def parse_rated(data_folder):
+def parse_rated(data_folder: Path) -> Iterator[Utterance]:
     """Yield every segment; those of Test2 with a label to leave them out."""
     for segment in parse(data_folder):
         unused = segment.extra["part"] == "Test2"

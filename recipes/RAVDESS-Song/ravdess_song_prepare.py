@@ -17,6 +17,8 @@ folder belong to RAVDESS-Speech and are left out here, and counted.
 """
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 from speechbrain_e2v.corpora.download import Download
 from speechbrain_e2v.corpora.folders import drop_nested_copies, match_names
@@ -34,19 +36,11 @@ EMOTIONS = {
 }
 
 
-def parse(data_folder):
+def parse(data_folder: Path) -> Iterator[Utterance]:
     """Yield the utterances of an unpacked RAVDESS; speech has no emotion here.
 
-    Arguments
-    ---------
-    data_folder : Path
-        Has ``Actor_01`` to ``Actor_24``, at any depth.
-
-    Raises
-    ------
-    ValueError
-        Without wav files, with names of another form, or with two different
-        files of one name.
+    Raises ValueError without wav files, with names of another form, or with two
+    different files of one name.
     """
     found = match_names(data_folder, "*.wav", NAME)
     for path, match in drop_nested_copies(found, data_folder):

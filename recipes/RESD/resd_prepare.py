@@ -17,6 +17,8 @@ speaker here is dialogue and letter (100). Table 1 of the paper says 200.
 """
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 from speechbrain_e2v.corpora.folders import match_names
 from speechbrain_e2v.corpora.label_tables import read_table
@@ -36,19 +38,11 @@ COUNTS = {
 EMOTIONS = {name[0]: name for name in COUNTS}
 
 
-def parse(data_folder):
+def parse(data_folder: Path) -> Iterator[Utterance]:
     """Yield the utterances of both parts.
 
-    Arguments
-    ---------
-    data_folder : Path
-        Has ``train.csv``, ``test.csv``, ``train`` and ``test``.
-
-    Raises
-    ------
-    ValueError
-        For a missing table, a name of another form, a table that contradicts
-        the name, or audio that is in no table.
+    Raises ValueError for a missing table, a name of another form, a table that
+    contradicts the name, or audio that is in no table.
     """
     for part in ("train", "test"):
         table = data_folder / f"{part}.csv"

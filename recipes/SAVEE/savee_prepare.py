@@ -16,7 +16,8 @@ Traps: there are no women; a speaker has 15 utterances of every emotion and
 """
 
 import re
-from pathlib import PurePosixPath
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 from speechbrain_e2v.corpora.folders import match_names
 from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
@@ -35,19 +36,11 @@ EMOTIONS = {
 }
 
 
-def parse(data_folder):
+def parse(data_folder: Path) -> Iterator[Utterance]:
     """Yield the utterances of an unpacked SAVEE.
 
-    Arguments
-    ---------
-    data_folder : Path
-        Has the four speakers' folders, or files that begin with a speaker.
-
-    Raises
-    ------
-    ValueError
-        Without wav files, with names of another form, or where neither the
-        name nor the folder is a speaker.
+    Raises ValueError without wav files, with names of another form, or where
+    neither the name nor the folder is a speaker.
     """
     for path, match in match_names(data_folder, "*.wav", NAME):
         speaker, letter, number = match.groups()

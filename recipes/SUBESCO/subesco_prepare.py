@@ -16,6 +16,8 @@ which its id has not.
 """
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 from speechbrain_e2v.corpora.download import Download
 from speechbrain_e2v.corpora.folders import match_names
@@ -37,18 +39,10 @@ EMOTIONS = {
 }
 
 
-def parse(data_folder):
+def parse(data_folder: Path) -> Iterator[Utterance]:
     """Yield the utterances of an unpacked SUBESCO.
 
-    Arguments
-    ---------
-    data_folder : Path
-        Has the wav files, at any depth.
-
-    Raises
-    ------
-    ValueError
-        Without wav files, or with names of another form.
+    Raises ValueError without wav files, or with names of another form.
     """
     for path, match in match_names(data_folder, "*.wav", NAME):
         gender, number, _, sentence, emotion, take = match.groups()

@@ -19,7 +19,8 @@ counts are therefore not checked).
 
 import json
 import re
-from pathlib import PurePosixPath
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 from speechbrain_e2v.corpora.folders import match_names
 from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
@@ -37,19 +38,11 @@ EMOTIONS = {
 }
 
 
-def parse(data_folder):
+def parse(data_folder: Path) -> Iterator[Utterance]:
     """Yield the utterances of an unpacked ShEMO.
 
-    Arguments
-    ---------
-    data_folder : Path
-        Has ``female`` and ``male``, and may have ``shemo.json``.
-
-    Raises
-    ------
-    ValueError
-        Without wav files, with names of another form, or in the folder of
-        the other gender.
+    Raises ValueError without wav files, with names of another form, or in the
+    folder of the other gender.
     """
     transcripts = {}
     if (data_folder / "shemo.json").is_file():

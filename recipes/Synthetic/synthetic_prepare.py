@@ -10,6 +10,7 @@ hence no expected counts. What is known of an utterance stands in
 """
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
@@ -18,18 +19,10 @@ from speechbrain_e2v.corpora.synthetic.prosody import EMOTIONS
 from speechbrain_e2v.corpora.utterance import Utterance
 
 
-def parse_synthetic(data_folder):
+def parse_synthetic(data_folder: Path) -> Iterator[Utterance]:
     """Yields the utterances which ``labels.csv`` lists.
 
-    Arguments
-    ---------
-    data_folder : path
-        Folder with ``labels.csv`` and ``wav/``.
-
-    Raises
-    ------
-    ValueError
-        No ``labels.csv``, or one with other columns.
+    Raises ValueError no ``labels.csv``, or one with other columns.
     """
     labels = Path(data_folder) / "labels.csv"
     if not labels.is_file():

@@ -13,7 +13,8 @@ the names have 29.
 """
 
 import re
-from pathlib import PurePosixPath
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 from speechbrain_e2v.corpora.download import Download
 from speechbrain_e2v.corpora.folders import match_names
@@ -25,19 +26,11 @@ FOLDERS = {"A": "Angry", "H": "Happy", "N": "Neutral", "S": "Sad"}
 EMOTIONS = {letter: folder.lower() for letter, folder in FOLDERS.items()}
 
 
-def parse(data_folder):
+def parse(data_folder: Path) -> Iterator[Utterance]:
     """Yield the utterances of a checkout of URDU.
 
-    Arguments
-    ---------
-    data_folder : Path
-        Has the four emotions' folders.
-
-    Raises
-    ------
-    ValueError
-        Without wav files, with names of another form, or in the folder of
-        another emotion.
+    Raises ValueError without wav files, with names of another form, or in the
+    folder of another emotion.
     """
     for path, match in match_names(data_folder, "*.wav", NAME):
         speaker, gender, _, letter, _ = match.groups()

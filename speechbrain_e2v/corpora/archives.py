@@ -4,40 +4,28 @@ import json
 import os
 import shutil
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from tqdm import tqdm
 
+from speechbrain_e2v.corpora.corpus import Corpus
 from speechbrain_e2v.corpora.download import fetch, require_room
 from speechbrain_e2v.files.atomic import replace_text
 
 MARKER = ".downloaded.json"
 
 
-def download_corpus(corpus, folder, progress=True, **options):
-    """Fetch and unpack a corpus; what is already there is left alone.
+def download_corpus(
+    corpus: Corpus, folder: str | Path, progress: bool = True, **options: Any
+) -> list[str]:
+    """Fetch and unpack a corpus; names of the archives that were not there.
 
-    Arguments
-    ---------
-    corpus : Corpus
-        With ``downloads``.
-    folder : str or Path
-        The data folder; it is created.
-    progress : bool
-        Show progress bars.
-    **options
-        Passed to :func:`speechbrain_e2v.corpora.download.fetch`.
+    ``options`` are those of :func:`speechbrain_e2v.corpora.download.fetch`.
 
-    Returns
-    -------
-    list of str
-        Archives that were fetched now.
-
-    Raises
-    ------
-    ValueError
-        When the origin allows no unattended download, or as
-        :func:`~speechbrain_e2v.corpora.download.fetch` and :func:`unpack`.
+    Raises ValueError when the origin allows no unattended download, or as
+    :func:`~speechbrain_e2v.corpora.download.fetch` and :func:`unpack`.
     """
     if not corpus.downloads:
         raise ValueError(
@@ -60,29 +48,15 @@ def download_corpus(corpus, folder, progress=True, **options):
     return fetched
 
 
-def unpack(archive, folder, progress=True):
-    """Unpack a zip file into a folder.
+def unpack(
+    archive: str | Path, folder: str | Path, progress: bool = True
+) -> list[str]:
+    """Unpack a zip file into a folder; the folder's new entries, sorted.
 
-    Arguments
-    ---------
-    archive : str or Path
-        The zip file.
-    folder : str or Path
-        Where its entries go, once every one of them is unpacked and its
-        checksum is right.
-    progress : bool
-        Show a progress bar.
+    They appear once every one is unpacked and its checksum is right.
 
-    Returns
-    -------
-    list of str
-        The new entries of the folder, sorted.
-
-    Raises
-    ------
-    ValueError
-        For a damaged archive, one whose names lead outside the folder, a
-        full disk, or when an entry is already there.
+    Raises ValueError for a damaged archive, one whose names lead outside the
+    folder, a full disk, or when an entry is already there.
 
     Example
     -------
@@ -117,7 +91,7 @@ def unpack(archive, folder, progress=True):
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _check_names(archive, members):
+def _check_names(archive: Path, members: Iterable[zipfile.ZipInfo]) -> None:
     for member in members:
         path = PurePosixPath(member.filename.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
@@ -127,7 +101,7 @@ def _check_names(archive, members):
             )
 
 
-def _move(source, folder):
+def _move(source: Path, folder: Path) -> list[str]:
     names = sorted(path.name for path in source.iterdir())
     there = [name for name in names if (folder / name).exists()]
     if there:

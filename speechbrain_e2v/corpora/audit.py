@@ -8,13 +8,16 @@ the decoded samples, whatever the files are called.
 
 import hashlib
 from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from tqdm import tqdm
 
 from speechbrain_e2v.corpora.audio import decode
-from speechbrain_e2v.corpora.protocols import PROTOCOLS
+from speechbrain_e2v.corpora.protocols import PROTOCOLS, Fold
+from speechbrain_e2v.corpora.utterance import Utterance
 
 KINDS = ("utterance", "audio", "speaker", "session", "dialog", "transcript")
 PAIRS = (("train", "test"), ("valid", "test"), ("train", "valid"))
@@ -24,19 +27,6 @@ PAIRS = (("train", "test"), ("valid", "test"), ("train", "valid"))
 class Shared:
     """Something that two parts have in common.
 
-    Arguments
-    ---------
-    fold : str
-        Name of the fold.
-    pair : tuple of str
-        Such as ``("train", "test")``.
-    kind : str
-        One of ``KINDS``.
-    values : tuple of str
-        What is shared; for audio the ids, as ``one = other``.
-    declared : bool
-        Whether the protocol says so.
-
     Example
     -------
     >>> Shared("a", ("train", "test"), "speaker", ("03",), False).is_leak
@@ -44,30 +34,19 @@ class Shared:
     """
 
     fold: str
-    pair: tuple
+    pair: tuple[str, str]  # such as ("train", "test")
     kind: str
-    values: tuple
+    values: tuple[str, ...]  # for audio the ids, as "one = other"
     declared: bool
 
     @property
-    def is_leak(self):
+    def is_leak(self) -> bool:
         """Whether it makes a score worth less than it says."""
         return not self.declared
 
 
-def declared_kinds(protocol, pair):
+def declared_kinds(protocol: str | None, pair: tuple[str, str]) -> set[str]:
     """What a protocol's parts may share.
-
-    Arguments
-    ---------
-    protocol : str or None
-        A key of ``DECLARED``; ``None`` declares nothing.
-    pair : tuple of str
-        One of ``PAIRS``.
-
-    Returns
-    -------
-    set of str
 
     Example
     -------
@@ -83,24 +62,12 @@ def declared_kinds(protocol, pair):
     return shared | known.valid_shared if pair[0] == "valid" else shared
 
 
-def audio_hashes(utterances, progress=True):
-    """Digest of the decoded samples of every utterance.
+def audio_hashes(
+    utterances: Iterable[Utterance], progress: bool = True
+) -> dict[str, str]:
+    """SHA-256 of the decoded mono samples of every utterance, by id."""
 
-    Arguments
-    ---------
-    utterances : sequence of Utterance
-        With absolute paths.
-    progress : bool
-        Show a progress bar.
-
-    Returns
-    -------
-    dict of str to str
-        Utterance id to SHA-256 of its mono samples; the container, the name
-        and the rest of the file do not matter.
-    """
-
-    def digest(utterance):
+    def digest(utterance: Utterance) -> str:
         samples, rate = decode(utterance.wav, utterance.start, utterance.stop)
         found = hashlib.sha256(str(rate).encode())
         found.update(samples.numpy().tobytes())
@@ -120,30 +87,17 @@ def audio_hashes(utterances, progress=True):
         return dict(zip(names, found, strict=True))
 
 
-def shared_things(folds, utterances, hashes, protocol=None, allowed=()):
+def shared_things(
+    folds: Sequence[Fold],
+    utterances: Sequence[Utterance],
+    hashes: Mapping[str, str],
+    protocol: str | None = None,
+    allowed: Collection[str] = (),
+) -> list[Shared]:
     """Everything that two parts of a fold share.
-
-    Arguments
-    ---------
-    folds : sequence of Fold
-        Ids of the parts.
-    utterances : sequence of Utterance
-        All that the folds name.
-    hashes : dict of str to str
-        From :func:`audio_hashes`; empty when audio is not compared.
-    protocol : str or None
-        What declares.
-    allowed : collection of str
-        Kinds that are declared in addition.
-
-    Returns
-    -------
-    list of Shared
 
     Example
     -------
-    >>> from speechbrain_e2v.corpora.protocols import Fold
-    >>> from speechbrain_e2v.corpora.utterance import Utterance
     >>> rows = [Utterance(n, f"{n}.wav", spk="1") for n in "abc"]
     >>> found = shared_things([Fold("x", ("a",), ("b",), ("c",))], rows, {})
     >>> [(s.pair, s.kind) for s in found if s.is_leak]
@@ -164,8 +118,10 @@ def shared_things(folds, utterances, hashes, protocol=None, allowed=()):
     return found
 
 
-def _keys(utterances, hashes):
-    keys = {kind: {} for kind in KINDS}
+def _keys(
+    utterances: Iterable[Utterance], hashes: Mapping[str, str]
+) -> dict[str, dict[str, str]]:
+    keys: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
     for utterance in utterances:
         text = utterance.text or utterance.extra.get("sentence")
         values = {
@@ -182,8 +138,14 @@ def _keys(utterances, hashes):
     return keys
 
 
-def _common(key, first, second, name_both):
-    ours, theirs = ({}, {})
+def _common(
+    key: Mapping[str, str],
+    first: Iterable[str],
+    second: Iterable[str],
+    name_both: bool,
+) -> tuple[str, ...]:
+    ours: dict[str, str] = {}
+    theirs: dict[str, str] = {}
     for part, names in ((ours, first), (theirs, second)):
         for name in names:
             if name in key:
@@ -194,22 +156,11 @@ def _common(key, first, second, name_both):
     return tuple(common)
 
 
-def repeated_audio(utterances, hashes):
-    """Groups of utterances with the same samples.
-
-    Arguments
-    ---------
-    utterances : sequence of Utterance
-        All of them.
-    hashes : dict of str to str
-        From :func:`audio_hashes`.
-
-    Returns
-    -------
-    list of tuple
-        (ids, classes): more than one class is a wrong label.
-    """
-    groups = {}
+def repeated_audio(
+    utterances: Iterable[Utterance], hashes: Mapping[str, str]
+) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Groups of utterances with the same samples."""
+    groups: dict[str, list[Utterance]] = {}
     for utterance in utterances:
         if utterance.id in hashes:
             groups.setdefault(hashes[utterance.id], []).append(utterance)
@@ -220,21 +171,10 @@ def repeated_audio(utterances, hashes):
     ]
 
 
-def balance(fold, utterances):
-    """Classes and durations of the parts of a fold.
-
-    Arguments
-    ---------
-    fold : Fold
-        Ids of the parts.
-    utterances : dict of str to Utterance
-        By id.
-
-    Returns
-    -------
-    dict
-        Part to ``utterances, hours, mean_seconds, classes``.
-    """
+def balance(
+    fold: Fold, utterances: Mapping[str, Utterance]
+) -> dict[str, dict[str, Any]]:
+    """Classes and durations of the parts of a fold."""
     found = {}
     for part in ("train", "valid", "test"):
         rows = [utterances[name] for name in getattr(fold, part)]

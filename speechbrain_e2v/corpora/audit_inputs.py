@@ -1,12 +1,15 @@
 """What can be audited: runs of recipes, and manifests."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from speechbrain_e2v.corpora.group_splits import OFFICIAL_PARTS
 from speechbrain_e2v.corpora.labels import LabelSet
 from speechbrain_e2v.corpora.manifest import read_manifest
 from speechbrain_e2v.corpora.protocols import Fold, make_folds
+from speechbrain_e2v.corpora.utterance import Utterance
 
 _PARTS = {"train": "train", "valid": "valid", "dev": "valid", "test": "test"}
 
@@ -15,23 +18,6 @@ _PARTS = {"train": "train", "valid": "valid", "dev": "valid", "test": "test"}
 class Audited:
     """Folds, and the utterances they are made of.
 
-    Arguments
-    ---------
-    name : str
-        For the report.
-    utterances : list of Utterance
-        With absolute paths.
-    folds : list of Fold
-        Ids of the parts.
-    protocol : str or None
-        What declares.
-    marks : tuple of str
-        What ``results.json`` says.
-    is_run : bool
-        Whether there is a ``results.json``.
-    unknown_labels : tuple
-        (word, message) pairs.
-
     Example
     -------
     >>> Audited("x", [], [], None).is_run
@@ -39,26 +25,23 @@ class Audited:
     """
 
     name: str
-    utterances: list
-    folds: list
-    protocol: str | None
-    marks: tuple = ()
-    is_run: bool = False
-    unknown_labels: tuple = ()
+    utterances: list[Utterance]  # with absolute paths
+    folds: list[Fold]
+    protocol: str | None  # which declares; None: nothing does
+    caveats: tuple[str, ...] = ()  # what results.json says
+    is_run: bool = False  # whether there is a results.json
+    unknown_labels: tuple[tuple[str, str], ...] = ()  # word and message
 
     @property
-    def utterances_key(self):
+    def utterances_key(self) -> tuple[tuple, ...]:
         """What says that two runs read the same audio."""
         return tuple((u.wav, u.start, u.stop, u.emo) for u in self.utterances)
 
 
-def runs_below(folder):
+def runs_below(folder: str | Path) -> list[Path]:
     """Folders with ``results.json``, sorted.
 
-    Raises
-    ------
-    ValueError
-        When there is none.
+    Raises ValueError when there is none.
     """
     found = sorted(path.parent for path in Path(folder).rglob("results.json"))
     if not found:
@@ -69,22 +52,10 @@ def runs_below(folder):
     return found
 
 
-def from_run(folder):
+def from_run(folder: Path) -> Audited:
     """The folds of a recipe's run, made again and compared with the run.
 
-    Arguments
-    ---------
-    folder : Path
-        Has ``results.json``, ``manifest/all.json`` and ``folds``.
-
-    Returns
-    -------
-    Audited
-
-    Raises
-    ------
-    ValueError
-        When the folds are not those of the run.
+    Raises ValueError when the folds are not those of the run.
     """
     results = json.loads((folder / "results.json").read_text("utf-8"))
     protocol = results["protocol"]
@@ -113,33 +84,23 @@ def from_run(folder):
     )
 
 
-def from_manifests(arguments, protocol=None, n_folds=10, seed=42):
+def from_manifests(
+    arguments: Sequence[str],
+    protocol: str | None = None,
+    n_folds: int = 10,
+    seed: int = 42,
+) -> Audited:
     """One fold of several manifests, or the folds of one.
 
-    Arguments
-    ---------
-    arguments : sequence of str
-        ``PART=FILE`` or ``FILE``.
-    protocol : str or None
-        Splits a single manifest.
-    n_folds, seed : int
-        Of the protocol.
-
-    Returns
-    -------
-    Audited
-
-    Raises
-    ------
-    ValueError
-        When a file belongs to no part.
+    Raises ValueError when a file belongs to no part.
     """
     named = [_part_of(argument) for argument in arguments]
     if len(named) == 1 and not named[0][0]:
         return _one(named[0][1], protocol, n_folds, seed)
     if protocol is not None:
         raise ValueError("--protocol splits a single manifest, not several")
-    parts, rows = {part: [] for part in ("train", "valid", "test")}, {}
+    parts: dict[str, list[str]] = {part: [] for part in OFFICIAL_PARTS}
+    rows: dict[str, Utterance] = {}
     for part, path in named:
         if not part:
             raise ValueError(
@@ -153,12 +114,12 @@ def from_manifests(arguments, protocol=None, n_folds=10, seed=42):
             rows[name] = replace(utterance, id=name)
             parts[part].append(name)
     fold = Fold("manifests", *(tuple(names) for names in parts.values()))
-    rows = list(rows.values())
+    listed = list(rows.values())
     title = ", ".join(path.name for _, path in named)
-    return Audited(title, rows, [fold], None, unknown_labels=_labels(rows))
+    return Audited(title, listed, [fold], None, unknown_labels=_labels(listed))
 
 
-def _one(path, protocol, n_folds, seed):
+def _one(path: Path, protocol: str | None, n_folds: int, seed: int) -> Audited:
     rows = read_manifest(path)
     if protocol is None:
         splits = {u.split for u in rows}
@@ -167,7 +128,7 @@ def _one(path, protocol, n_folds, seed):
         else:
             parts = [
                 tuple(u.id for u in rows if u.split == part)
-                for part in ("train", "valid", "test")
+                for part in OFFICIAL_PARTS
             ]
             folds = [Fold("official", *parts)]
     else:
@@ -178,9 +139,9 @@ def _one(path, protocol, n_folds, seed):
     )
 
 
-def _part_of(argument):
-    part, equals, path = argument.rpartition("=")
-    path = Path(path)
+def _part_of(argument: str) -> tuple[str | None, Path]:
+    part, equals, name = argument.rpartition("=")
+    path = Path(name)
     if equals and part not in _PARTS:
         raise ValueError(f"{argument}: {part!r} is none of train, valid, test")
     if not path.is_file():
@@ -188,7 +149,7 @@ def _part_of(argument):
     return _PARTS.get(part or path.stem.lower()), path
 
 
-def _labels(rows):
+def _labels(rows: Sequence[Utterance]) -> tuple[tuple[str, str], ...]:
     labelled = [u for u in rows if u.emo is not None]
     missing = len(rows) - len(labelled)
     if not missing or not labelled:

@@ -1,66 +1,22 @@
 """What a recipe says about its corpus, and how it compares with the files."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from speechbrain_e2v.corpora.download import Download
 from speechbrain_e2v.corpora.utterance import Utterance
 
 COUNTED = ("utts", "speakers", "hours", "per_class", "per_split")
 _HOURS_TOLERANCE = 0.01
+Difference = tuple[str, Any, Any]  # what, expected, found
 
 
 @dataclass(frozen=True)
 class Corpus:
     """A corpus: its classes, its counts, and how to list its utterances.
-
-    Arguments
-    ---------
-    name, lang : str
-        Name and language code.
-    classes : tuple of str
-        In fixed order: the index is the label. Empty without labels.
-    label_map : mapping of str to str or None
-        The corpus's own label to class; ``None`` leaves the utterance out.
-    expected : mapping
-        ``utts``, ``speakers``, ``hours``, ``per_class`` and ``per_split`` as
-        found in the real corpus; what is absent is not compared.
-    paper_table1 : mapping
-        The same keys as printed in Table 1 of the paper; only reported.
-    known_bad : mapping of str to str
-        Utterance id to the reason why it is left out.
-    parse : callable
-        ``parse(data_folder)`` yields utterances with ``emo_raw`` (empty when
-        unlabelled) from names and label files; it never opens audio.
-    label_files : tuple of str
-        Patterns of files whose digests go into the meta file.
-    label_sha256 : mapping of str to str
-        Digests of the label files the counts were taken from, by file name;
-        others are reported, not refused.
-    read_labels : callable or None
-        ``read_labels(data_folder)`` gives the classes in order, for a corpus
-        that is the user's own.
-    downloads : tuple of Download
-        Zip files at an origin that allows unattended download.
-    keep_others : bool
-        Keep utterances whose label is mapped to ``None``, without a class:
-        they are the context of others in a conversation.
-    conversation : Corpus or None
-        The same corpus for the prediction of a next turn's emotion, which
-        needs utterances of every label; ``None`` without dialogues.
-    published_samples : mapping of str to int
-        Samples of that task by class, as published; only reported.
-    read_expected : callable or None
-        ``read_expected(data_folder)`` gives ``expected``, for a corpus whose
-        counts depend on which of its label files is there.
-    scales : mapping of str to tuple of float
-        Lowest and highest rating of each key of ``Utterance.extra`` that a
-        regression may predict.
-    rated : Corpus or None
-        The same corpus for regression: every rated utterance, whatever its
-        class, with ``scales``.
 
     Example
     -------
@@ -70,26 +26,43 @@ class Corpus:
     """
 
     name: str
-    lang: str
-    classes: tuple[str, ...]
+    lang: str  # code
+    classes: tuple[str, ...]  # the index is the label
+    # The corpus's own label to class; None leaves the utterance out.
     label_map: Mapping[str, str | None]
-    expected: Mapping = field(default_factory=dict)
-    paper_table1: Mapping = field(default_factory=dict)
+    # COUNTED as found in the real corpus; what is absent is not compared.
+    expected: Mapping[str, Any] = field(default_factory=dict)
+    # The same as printed in Table 1 of the paper; only reported.
+    paper_table1: Mapping[str, Any] = field(default_factory=dict)
+    # Utterance id to the reason why it is left out.
     known_bad: Mapping[str, str] = field(default_factory=dict)
-    parse: Callable[[Path], Iterator[Utterance]] | None = None
+    # Utterances of a data folder with emo_raw (empty when unlabelled), from
+    # names and label files; it never opens audio.
+    parse: Callable[[Path], Iterable[Utterance]] = lambda data_folder: ()
+    # Patterns of files whose digests go into the meta file.
     label_files: tuple[str, ...] = ()
+    # Of the label files the counts are from, by file name; only reported.
     label_sha256: Mapping[str, str] = field(default_factory=dict)
+    # Classes of a data folder, for a corpus that is the user's own.
     read_labels: Callable[[Path], tuple[str, ...]] | None = None
+    # Zip files at an origin that allows unattended download.
     downloads: tuple[Download, ...] = ()
+    # Keep what label_map leaves out, without a class: context of others.
     keep_others: bool = False
+    # The same corpus for the next turn's emotion, with every label.
     conversation: "Corpus | None" = None
+    # Samples of that task by class, as published; only reported.
     published_samples: Mapping[str, int] = field(default_factory=dict)
-    read_expected: Callable[[Path], Mapping] | None = None
+    # expected, where it depends on which label file is in the data folder.
+    read_expected: Callable[[Path], Mapping[str, Any]] | None = None
+    # Lowest and highest rating of the keys of extra that can be predicted.
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    # The same corpus for regression: every rated utterance, with scales.
     rated: "Corpus | None" = None
 
-    def __post_init__(self):
-        strange = set(self.label_map.values()) - {None} - set(self.classes)
+    def __post_init__(self) -> None:
+        targets = {name for name in self.label_map.values() if name is not None}
+        strange = targets - set(self.classes)
         if strange:
             raise ValueError(
                 f"{self.name}: label_map leads to {sorted(strange)}, which "
@@ -102,7 +75,7 @@ class Corpus:
                     f"{self.name}: {name} has {unknown}; known are {COUNTED}"
                 )
 
-    def bound_to(self, data_folder):
+    def bound_to(self, data_folder: str | Path) -> "Corpus":
         """The corpus with what the data folder says about it.
 
         These are the counts to expect, and the classes. A corpus with classes
@@ -129,13 +102,11 @@ class Corpus:
             read_labels=None,
         )
 
-    def class_of(self, utterance):
+    def class_of(self, utterance: Utterance) -> str | None:
         """The class of an utterance's raw label, ``None`` to leave it out.
 
-        Raises
-        ------
-        ValueError
-            When the label is unknown, or the parser says another class.
+        Raises ValueError when the label is unknown, or the parser says another
+        class.
         """
         if utterance.emo_raw not in self.label_map:
             raise ValueError(
@@ -152,7 +123,7 @@ class Corpus:
         return name
 
 
-def count(utterances):
+def count(utterances: Sequence[Utterance]) -> dict[str, Any]:
     """Counts of utterances, with the keys of ``Corpus.expected``.
 
     Example
@@ -171,8 +142,10 @@ def count(utterances):
     }
 
 
-def compare(expected, found):
-    """Rows (what, expected, found) that differ.
+def compare(
+    expected: Mapping[str, Any], found: Mapping[str, Any]
+) -> list[Difference]:
+    """Counts that differ.
 
     Hours agree within one percent or half of the last printed digit of a
     two-digit figure, whichever is more.
@@ -182,7 +155,7 @@ def compare(expected, found):
     >>> compare({"per_class": {"sad": 3}}, {"per_class": {"sad": 2, "hap": 1}})
     [('class hap', 0, 1), ('class sad', 3, 2)]
     """
-    rows = []
+    rows: list[Difference] = []
     for key, value in expected.items():
         if key in ("per_class", "per_split"):
             kind = key.removeprefix("per_")
@@ -199,12 +172,12 @@ def compare(expected, found):
     return rows
 
 
-def table(rows):
+def difference_table(rows: Iterable[Sequence[Any]]) -> str:
     """The rows of :func:`compare` as text.
 
     Example
     -------
-    >>> print(table([("utts", 535, 534)]))
+    >>> print(difference_table([("utts", 535, 534)]))
     what                       expected        found
     utts                            535          534
     """

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from tqdm import tqdm
 
@@ -31,17 +32,6 @@ _BROKEN = (
 class Download:
     """A file at its origin.
 
-    Arguments
-    ---------
-    url : str
-        Where it is.
-    name : str
-        Name of the file here.
-    md5 : str or None
-        As published by the origin; ``None`` when it publishes none.
-    size : int or None
-        Bytes, if published.
-
     Example
     -------
     >>> Download("https://example.org/a.zip?download=1", "a.zip").md5 is None
@@ -49,31 +39,19 @@ class Download:
     """
 
     url: str
-    name: str
-    md5: str | None = None
-    size: int | None = None
+    name: str  # of the file here
+    md5: str | None = None  # as published, if it is
+    size: int | None = None  # bytes, if published
 
 
 class _Interrupted(Exception):
     """The connection ended before the file did."""
 
 
-def require_room(folder, needed, what):
+def require_room(folder: Path, needed: int, what: str) -> None:
     """Raise unless a folder's disk has room.
 
-    Arguments
-    ---------
-    folder : Path
-        An existing folder.
-    needed : int
-        Bytes.
-    what : str
-        For the message.
-
-    Raises
-    ------
-    ValueError
-        With both numbers.
+    Raises ValueError with both numbers.
 
     Example
     -------
@@ -88,35 +66,22 @@ def require_room(folder, needed, what):
         )
 
 
-def fetch(download, folder, attempts=5, wait=2.0, progress=True):
+def fetch(
+    download: Download,
+    folder: str | Path,
+    attempts: int = 5,
+    wait: float = 2.0,
+    progress: bool = True,
+) -> Path:
     """Download a file, going on where an earlier attempt stopped.
 
     The file appears under its name when it is complete and its checksum is
-    right; before that it is ``<name>.part``.
+    right; before that it is ``<name>.part``. ``attempts`` may fail in a row,
+    without a single new byte; ``wait`` seconds pass before the second one,
+    doubled each time.
 
-    Arguments
-    ---------
-    download : Download
-        What to fetch.
-    folder : str or Path
-        Where to; it is created.
-    attempts : int
-        Failures in a row, without a single new byte, before giving up.
-    wait : float
-        Seconds before the second attempt; doubled each time.
-    progress : bool
-        Show a progress bar.
-
-    Returns
-    -------
-    Path
-        The file.
-
-    Raises
-    ------
-    ValueError
-        When the disk is too small, the size or checksum is wrong, the origin
-        refuses, or the connection keeps breaking.
+    Raises ValueError when the disk is too small, the size or checksum is wrong,
+    the origin refuses, or the connection keeps breaking.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -155,11 +120,13 @@ def fetch(download, folder, attempts=5, wait=2.0, progress=True):
     return target
 
 
-def _size(path):
+def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _transfer(download, part, about, progress):
+def _transfer(
+    download: Download, part: Path, about: Path, progress: bool
+) -> None:
     headers = {"User-Agent": f"speechbrain_e2v/{__version__}"}
     known = json.loads(about.read_text("utf-8")) if about.is_file() else {}
     start = _size(part)
@@ -191,7 +158,14 @@ def _transfer(download, part, about, progress):
         raise _Interrupted(f"broken off at {_size(part):,} of {total:,} bytes")
 
 
-def _copy(response, file, start, total, name, progress):
+def _copy(
+    response: http.client.HTTPResponse,
+    file: BinaryIO,
+    start: int,
+    total: int | None,
+    name: str,
+    progress: bool,
+) -> None:
     with tqdm(
         total=total,
         initial=start,
@@ -205,7 +179,7 @@ def _copy(response, file, start, total, name, progress):
             bar.update(len(chunk))
 
 
-def _verify(download, path):
+def _verify(download: Download, path: Path) -> None:
     size = _size(path)
     problem = None
     if download.size is not None and size != download.size:

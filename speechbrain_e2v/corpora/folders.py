@@ -2,8 +2,11 @@
 
 import logging
 import os
+import re
+from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import TypeVar
 
 from speechbrain_e2v.corpora.utterance import Utterance
 
@@ -13,29 +16,19 @@ IGNORED = ("._*", ".DS_Store", "__MACOSX")
 """What macOS leaves in archives; never audio."""
 _SHOWN = 20
 _UNPACKED = "give the unpacked corpus"
+_T = TypeVar("_T")
 
 
-def list_files(folder, pattern, advice=_UNPACKED):
-    """Files below a folder, sorted, without what macOS leaves behind.
+def list_files(
+    folder: str | Path, pattern: str, advice: str = _UNPACKED
+) -> list[str]:
+    """Files below a folder as POSIX paths relative to it, sorted.
 
-    Arguments
-    ---------
-    folder : str or Path
-        Where to look, at any depth; links to folders are followed.
-    pattern : str
-        File name pattern such as ``"*.wav"`` (upper case counts too).
-    advice : str
-        What to do when there is none, for the message.
+    Upper case counts in ``pattern`` too; links to folders are followed, what
+    macOS leaves behind is not listed. ``advice`` ends the message when there
+    is no such file.
 
-    Returns
-    -------
-    list of str
-        POSIX paths relative to ``folder``.
-
-    Raises
-    ------
-    ValueError
-        When there is no such folder, or no such file in it.
+    Raises ValueError when there is no such folder, or no such file in it.
 
     Example
     -------
@@ -50,11 +43,11 @@ def list_files(folder, pattern, advice=_UNPACKED):
     return found
 
 
-def _walk(folder, pattern):
+def _walk(folder: str | Path, pattern: str) -> list[str]:
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder; {_UNPACKED}")
-    found = []
+    found: list[str] = []
     for parent, folders, names in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not _ignored(name)]
         relative = Path(parent).relative_to(folder)
@@ -66,30 +59,14 @@ def _walk(folder, pattern):
     return sorted(found)
 
 
-def _ignored(name):
+def _ignored(name: str) -> bool:
     return any(fnmatch(name, pattern) for pattern in IGNORED)
 
 
-def find_file(folder, pattern, origin):
+def find_file(folder: str | Path, pattern: str, origin: str) -> Path:
     """The one file below a folder that has this name.
 
-    Arguments
-    ---------
-    folder : str or Path
-        Where to look, at any depth.
-    pattern : str
-        File name, or a pattern that spellings have in common.
-    origin : str
-        Where the file comes from, for the message.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    ValueError
-        When there is none, or more than one.
+    Raises ValueError when there is none, or more than one.
 
     Example
     -------
@@ -111,28 +88,17 @@ def find_file(folder, pattern, origin):
     return Path(folder, found[0])
 
 
-def drop_nested_copies(found, folder):
+def drop_nested_copies(
+    found: Sequence[tuple[str, _T]], folder: str | Path
+) -> list[tuple[str, _T]]:
     """Keep one of several files of the same name, the least deeply nested.
+
+    ``found`` holds paths relative to ``folder``, each with anything.
 
     Some mirrors hold a second copy of every file in a folder inside.
 
-    Arguments
-    ---------
-    found : list of tuple
-        (POSIX path relative to ``folder``, anything), as
-        :func:`match_names` returns them.
-    folder : str or Path
-        The corpus.
-
-    Returns
-    -------
-    list of tuple
-        Without the copies, sorted by path.
-
-    Raises
-    ------
-    ValueError
-        When two files of one name differ in size, hence are no copies.
+    Raises ValueError when two files of one name differ in size, hence are no
+    copies.
 
     Example
     -------
@@ -142,7 +108,7 @@ def drop_nested_copies(found, folder):
     >>> drop_nested_copies([("a.wav", 1), ("deep/a.wav", 1)], folder)
     [('a.wav', 1)]
     """
-    kept = {}
+    kept: dict[str, tuple[str, _T]] = {}
     for path, match in sorted(found, key=lambda f: (f[0].count("/"), f[0])):
         name = path.rsplit("/", 1)[-1]
         first = kept.setdefault(name, (path, match))[0]
@@ -161,27 +127,15 @@ def drop_nested_copies(found, folder):
     return sorted(kept.values(), key=lambda item: item[0])
 
 
-def match_names(folder, pattern, expression, advice=_UNPACKED):
+def match_names(
+    folder: str | Path,
+    pattern: str,
+    expression: re.Pattern[str],
+    advice: str = _UNPACKED,
+) -> list[tuple[str, re.Match[str]]]:
     """Audio files whose names must all have one form.
 
-    Arguments
-    ---------
-    folder, pattern : str or Path, str
-        As for :func:`list_files`.
-    expression : re.Pattern
-        Must match the whole file name.
-    advice : str
-        As for :func:`list_files`.
-
-    Returns
-    -------
-    list of tuple
-        (POSIX path relative to ``folder``, ``re.Match``), sorted by path.
-
-    Raises
-    ------
-    ValueError
-        Naming the files that do not match.
+    Raises ValueError naming the files that do not match.
 
     Example
     -------
@@ -193,37 +147,31 @@ def match_names(folder, pattern, expression, advice=_UNPACKED):
     [('03a.wav', '03')]
     """
     paths = list_files(folder, pattern, advice)
-    matches = [expression.fullmatch(path.rsplit("/", 1)[-1]) for path in paths]
-    strange = [p for p, m in zip(paths, matches, strict=True) if m is None]
+    matched, strange = [], []
+    for path in paths:
+        match = expression.fullmatch(path.rsplit("/", 1)[-1])
+        if match is None:
+            strange.append(path)
+        else:
+            matched.append((path, match))
     if strange:
         raise ValueError(
             f"{folder}: {len(strange)} file names are not of the form "
             f"{expression.pattern}; move them away or correct them: "
             + ", ".join(strange[:_SHOWN])
         )
-    return list(zip(paths, matches, strict=True))
+    return matched
 
 
-def scan_folder(folder, pattern="*.wav", exclude=()):
+def scan_folder(
+    folder: str | Path, pattern: str = "*.wav", exclude: Sequence[str] = ()
+) -> list[Utterance]:
     """Utterances of a folder of unlabelled audio.
 
-    Arguments
-    ---------
-    folder, pattern : str or Path, str
-        As for :func:`list_files`.
-    exclude : sequence of str
-        Patterns of relative paths to leave out, such as ``"EmoDB/*"``.
+    The id is the relative path without its suffix, ``/`` written as ``__``.
+    ``exclude`` holds patterns of relative paths, such as ``"EmoDB/*"``.
 
-    Returns
-    -------
-    list of Utterance
-        The id is the relative path without its suffix, ``/`` written as
-        ``__``; audio paths are relative to ``folder``.
-
-    Raises
-    ------
-    ValueError
-        When nothing is left, or two files get the same id.
+    Raises ValueError when nothing is left, or two files get the same id.
 
     Example
     -------
@@ -242,7 +190,7 @@ def scan_folder(folder, pattern="*.wav", exclude=()):
         raise ValueError(
             f"{folder}: {list(exclude)} leaves no {pattern}; exclude less"
         )
-    named = {}
+    named: dict[str, str] = {}
     for path in paths:
         name = os.path.splitext(path)[0].replace("/", "__")
         if name in named:

@@ -1,28 +1,19 @@
 """Reading the label tables of corpora: CSV with a header line."""
 
 import csv
+import os
+from collections.abc import Iterator, Sequence
 
 
-def read_table(path, columns):
-    """Rows of a UTF-8 CSV file whose header must have certain columns.
+def read_table(
+    path: str | os.PathLike, columns: Sequence[str]
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Rows of a UTF-8 CSV file, each with the number of its last line.
 
-    Arguments
-    ---------
-    path : str or Path
-        The file; a byte order mark is skipped.
-    columns : sequence of str
-        Columns that must be there; others are kept.
+    The header must have ``columns``; others are kept.
 
-    Yields
-    ------
-    tuple
-        (line number of the row's end, dict of column to text).
-
-    Raises
-    ------
-    ValueError
-        For a missing column, a row with too few or too many fields, or
-        text that is not UTF-8, naming the file and the line.
+    Raises ValueError for a missing column, a row with too few or too many
+    fields, or text that is not UTF-8, naming the file and the line.
 
     Example
     -------

@@ -1,26 +1,19 @@
 """Class names to indices, in an order that never depends on the data."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+
+from speechbrain_e2v.corpora.utterance import Utterance
 
 
 @dataclass(frozen=True)
 class LabelSet:
     """The classes of a task in fixed order.
 
-    Arguments
-    ---------
-    classes : tuple of str
-        ``classes[i]`` is the class with index ``i``.
-    merges : mapping of str to str or None
-        Labels that count as another class (``{"exc": "hap"}``); ``None``
-        leaves their utterances out.
-
-    Raises
-    ------
-    ValueError
-        For repeated classes, or merges into something that is no class.
+    ``classes[i]`` is the class with index ``i``. ``merges`` holds labels that
+    count as another class, or are left out (``None``). Repeated classes and
+    merges into something that is no class raise ValueError.
 
     Example
     -------
@@ -32,7 +25,7 @@ class LabelSet:
     classes: tuple[str, ...]
     merges: Mapping[str, str | None] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
         twice = [c for c, n in Counter(self.classes).items() if n > 1]
         if twice or not self.classes:
@@ -51,42 +44,31 @@ class LabelSet:
                     "remove one of the two"
                 )
 
-    def resolve(self, label):
+    def resolve(self, label: str) -> str | None:
         """The class of a label, ``None`` when it is to be left out.
 
-        Raises
-        ------
-        KeyError
-            When the label is neither a class nor merged.
+        Raises KeyError when the label is neither a class nor merged.
         """
         return label if label in self.classes else self.merges[label]
 
-    def index(self, label):
-        """Index of the class of a label."""
-        return self.classes.index(self.resolve(label))
+    def index(self, label: str) -> int:
+        """Index of the class of a label; KeyError when it has none."""
+        target = self.resolve(label)
+        if target is None:
+            raise KeyError(label)
+        return self.classes.index(target)
 
-    def apply(self, utterances):
+    def apply(self, utterances: Iterable[Utterance]) -> list[Utterance]:
         """Merge labels and leave out utterances that are merged into None.
 
-        Arguments
-        ---------
-        utterances : iterable of Utterance
-            Labelled utterances.
-
-        Returns
-        -------
-        list of Utterance
-            ``emo`` is one of ``classes``.
-
-        Raises
-        ------
-        ValueError
-            Naming every label that is not known, with an utterance and file.
+        Raises ValueError naming every label that is not known, with an
+        utterance and file.
         """
-        kept, unknown = [], {}
+        kept = []
+        unknown: dict[str | None, list[Utterance]] = {}
         for utterance in utterances:
             try:
-                target = self.resolve(utterance.emo)
+                target = self.resolve(utterance.emo)  # type: ignore[arg-type]
             except KeyError:
                 unknown.setdefault(utterance.emo, []).append(utterance)
                 continue
@@ -105,26 +87,22 @@ class LabelSet:
             )
         return kept
 
-    def encode(self, utterances):
+    def encode(self, utterances: Sequence[Utterance]) -> list[int]:
         """Class indices of utterances that :meth:`apply` returned.
-
-        Returns
-        -------
-        list of int
-            One index per utterance.
 
         Example
         -------
-        >>> from speechbrain_e2v.corpora.manifest import Utterance
         >>> rows = [Utterance("a", "a.wav", emo="sad")]
         >>> LabelSet(("ang", "sad")).encode(rows)
         [1]
         """
         indices = {name: i for i, name in enumerate(self.classes)}
+        encoded = []
         for utterance in utterances:
-            if utterance.emo not in indices:
+            if utterance.emo is None or utterance.emo not in indices:
                 raise ValueError(
                     f"{utterance.id} ({utterance.wav}): {utterance.emo!r} is "
                     f"not one of {self.classes}; call apply first"
                 )
-        return [indices[utterance.emo] for utterance in utterances]
+            encoded.append(indices[utterance.emo])
+        return encoded

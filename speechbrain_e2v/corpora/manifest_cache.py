@@ -2,23 +2,24 @@
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from speechbrain_e2v.corpora.corpus import Corpus
 from speechbrain_e2v.corpora.manifest import (
     SPEC_VERSION,
     meta_path,
     rows_digest,
     to_rows,
 )
+from speechbrain_e2v.corpora.utterance import Utterance
 
 
-def label_digests(corpus, data_folder):
+def label_digests(corpus: Corpus, data_folder: Path) -> dict[str, str]:
     """SHA-256 of every label file of a corpus, by relative path.
 
-    Raises
-    ------
-    ValueError
-        When a pattern of ``corpus.label_files`` finds nothing.
+    Raises ValueError when a pattern of ``corpus.label_files`` finds nothing.
     """
     digests = {}
     for pattern in corpus.label_files:
@@ -34,24 +35,11 @@ def label_digests(corpus, data_folder):
     return dict(sorted(digests.items()))
 
 
-def other_label_files(corpus, sources):
+def other_label_files(corpus: Corpus, sources: Mapping[str, str]) -> list[str]:
     """Label files that are not the ones the corpus's counts were taken from.
-
-    Arguments
-    ---------
-    corpus : Corpus
-        With ``label_sha256`` by file name.
-    sources : dict
-        From :func:`label_digests`.
-
-    Returns
-    -------
-    list of str
-        Relative paths, in order.
 
     Example
     -------
-    >>> from speechbrain_e2v.corpora.corpus import Corpus
     >>> corpus = Corpus("Toy", "", (), {}, label_sha256={"a.csv": "12"})
     >>> other_label_files(corpus, {"x/a.csv": "34", "x/b.csv": "56"})
     ['x/a.csv']
@@ -64,27 +52,14 @@ def other_label_files(corpus, sources):
     ]
 
 
-def input_digest(corpus, data_root, rows, sources, min_duration):
-    """Digest that changes with a name, a label, a file size or an option.
-
-    Arguments
-    ---------
-    corpus : Corpus
-        What the recipe says.
-    data_root : str
-        Absolute POSIX path of the corpus folder.
-    rows : list of Utterance
-        As parsed; equal ids are refused here.
-    sources : dict
-        From :func:`label_digests`.
-    min_duration : float or None
-        Option of ``prepare``.
-
-    Returns
-    -------
-    str
-        Hexadecimal SHA-256.
-    """
+def input_digest(
+    corpus: Corpus,
+    data_root: str,
+    rows: Sequence[Utterance],
+    sources: Mapping[str, str],
+    min_duration: float | None,
+) -> str:
+    """Digest that changes with a name, a label, a file size or an option."""
     sizes = {}
     for utterance in rows:
         path = Path(data_root, utterance.wav)
@@ -110,21 +85,13 @@ def input_digest(corpus, data_root, rows, sources, min_duration):
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-def reusable_meta(manifest, data_root, digest):
+def reusable_meta(
+    manifest: Path, data_root: str, digest: str
+) -> dict[str, Any] | None:
     """The meta entries of an existing manifest, if it may be kept.
 
-    Arguments
-    ---------
-    manifest : Path
-        The manifest, which may not exist.
-    data_root, digest : str
-        Of the corpus as it is now.
-
-    Returns
-    -------
-    dict or None
-        ``None`` when there is no manifest, when anything it was made from
-        has changed, or when it was edited.
+    None when there is none, when anything it was made from has changed, or
+    when it was edited.
     """
     if not (manifest.is_file() and meta_path(manifest).is_file()):
         return None

@@ -9,13 +9,20 @@ import argparse
 import json
 import logging
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from speechbrain_e2v.corpora.archives import download_corpus
 from speechbrain_e2v.corpora.audio import AudioError
 from speechbrain_e2v.corpora.audio_info import measure_utterances
-from speechbrain_e2v.corpora.corpus import Corpus, compare, count, table
+from speechbrain_e2v.corpora.corpus import (
+    Corpus,
+    Difference,
+    compare,
+    count,
+    difference_table,
+)
 from speechbrain_e2v.corpora.manifest import meta_path, write_manifest
 from speechbrain_e2v.corpora.manifest_cache import (
     input_digest,
@@ -23,6 +30,7 @@ from speechbrain_e2v.corpora.manifest_cache import (
     other_label_files,
     reusable_meta,
 )
+from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.files.atomic import replace_text
 
 __all__ = [
@@ -35,44 +43,26 @@ __all__ = [
 
 _logger = logging.getLogger(__name__)
 _SKIP_REASONS = {"missing": "missing_audio", "empty": "zero_length"}
+Skipped = dict[str, dict[str, str]]  # reason to id to detail
 
 
 def prepare(
-    corpus,
-    data_folder,
-    output_folder,
-    strict_counts=True,
-    min_duration=None,
-    progress=True,
-):
+    corpus: Corpus,
+    data_folder: str | Path,
+    output_folder: str | Path,
+    strict_counts: bool = True,
+    min_duration: float | None = None,
+    progress: bool = True,
+) -> Path:
     """Write ``all.json`` and ``prepare_report.json`` of a corpus.
 
-    Arguments
-    ---------
-    corpus : Corpus
-        What the recipe knows.
-    data_folder : str or Path
-        The unpacked corpus.
-    output_folder : str or Path
-        Where the files go.
-    strict_counts : bool
-        Raise when the counts differ from ``corpus.expected``.
-    min_duration : float or None
-        Leave out shorter utterances (seconds) of the official training part;
-        test utterances are never filtered.
-    progress : bool
-        Show a progress bar.
+    Utterances of the official training part that are shorter than
+    ``min_duration`` seconds are left out; test utterances never are. An
+    existing manifest is kept when the corpus, its files and the options are
+    the same and nobody has edited it.
 
-    Returns
-    -------
-    Path
-        ``all.json``. An existing one is kept when the corpus, its files and
-        the options are the same and nobody has edited it.
-
-    Raises
-    ------
-    ValueError
-        For an unknown file name or label, duplicate ids, or wrong counts.
+    Raises ValueError for an unknown file name or label, duplicate ids, or wrong
+    counts.
 
     Example
     -------
@@ -97,14 +87,14 @@ def prepare(
 
 
 def prepare_manifest(
-    corpus,
-    data_folder,
-    manifest,
-    report,
-    strict_counts=True,
-    min_duration=None,
-    progress=True,
-):
+    corpus: Corpus,
+    data_folder: str | Path,
+    manifest: str | Path,
+    report: str | Path,
+    strict_counts: bool = True,
+    min_duration: float | None = None,
+    progress: bool = True,
+) -> Path:
     """As :func:`prepare`, with the paths of both files given."""
     data_folder, manifest = Path(data_folder), Path(manifest)
     if not data_folder.is_dir():
@@ -142,19 +132,8 @@ def prepare_manifest(
     return write_manifest(manifest, kept, data_root, meta)
 
 
-def completeness_caveats(manifest):
-    """Say when a manifest is not of the complete corpus.
-
-    Arguments
-    ---------
-    manifest : str or Path
-        What :func:`prepare` wrote.
-
-    Returns
-    -------
-    list of str
-        At most one sentence; its scores compare with nobody's.
-    """
+def completeness_caveats(manifest: str | Path) -> list[str]:
+    """Say when a manifest is not of the complete corpus."""
     meta = json.loads(meta_path(manifest).read_text(encoding="utf-8"))
     for what, expected, found in meta["differences"]:
         if what == "utts":
@@ -162,10 +141,17 @@ def completeness_caveats(manifest):
     return ["not the corpus as published"] if meta["differences"] else []
 
 
-def _select(corpus, data_root, rows, min_duration, progress):
-    skipped, labelled, kept = {}, [], []
+def _select(
+    corpus: Corpus,
+    data_root: str,
+    rows: Sequence[Utterance],
+    min_duration: float | None,
+    progress: bool,
+) -> tuple[list[Utterance], Skipped]:
+    skipped: Skipped = {}
+    labelled, kept = [], []
 
-    def skip(reason, utterance, why):
+    def skip(reason: str, utterance: Utterance, why: str) -> None:
         skipped.setdefault(reason, {})[utterance.id] = why
 
     for utterance in rows:
@@ -201,7 +187,14 @@ def _select(corpus, data_root, rows, min_duration, progress):
     return kept, skipped
 
 
-def _write_report(corpus, report, kept, skipped, differences, sources):
+def _write_report(
+    corpus: Corpus,
+    report: str | Path,
+    kept: Sequence[Utterance],
+    skipped: Skipped,
+    differences: Sequence[Difference],
+    sources: Mapping[str, str],
+) -> None:
     found = count(kept)
     other = other_label_files(corpus, sources)
     for name in other:
@@ -226,12 +219,19 @@ def _write_report(corpus, report, kept, skipped, differences, sources):
     replace_text(report, text + "\n")
 
 
-def _judge(corpus, data_root, differences, report, strict_counts):
+def _judge(
+    corpus: Corpus,
+    data_root: str,
+    differences: Sequence[Difference],
+    report: str | Path,
+    strict_counts: bool,
+) -> None:
     if not differences:
         return
     message = (
         f"{corpus.name}: {data_root} is not the complete corpus\n"
-        f"{table(differences)}\n{report} lists what was left out and why"
+        f"{difference_table(differences)}\n"
+        f"{report} lists what was left out and why"
     )
     if strict_counts:
         raise ValueError(
@@ -241,16 +241,10 @@ def _judge(corpus, data_root, differences, report, strict_counts):
     _logger.warning(message)
 
 
-def prepare_main(corpus, arguments=None):
-    """The command line of a recipe's prepare script.
-
-    Arguments
-    ---------
-    corpus : Corpus
-        What the recipe knows.
-    arguments : list of str or None
-        ``None`` reads the process's own.
-    """
+def prepare_main(
+    corpus: Corpus, arguments: Sequence[str] | None = None
+) -> None:
+    """The command line of a recipe's prepare script."""
     parser = argparse.ArgumentParser(
         description=f"Write the manifest of {corpus.name}."
     )
@@ -290,5 +284,5 @@ def prepare_main(corpus, arguments=None):
     paper = json.loads(report.read_text(encoding="utf-8"))
     if paper["differs_from_paper_table1"]:
         print("Table 1 of the paper says otherwise about:")
-        print(table(paper["differs_from_paper_table1"]))
+        print(difference_table(paper["differs_from_paper_table1"]))
     print(f"{manifest} and {report}")

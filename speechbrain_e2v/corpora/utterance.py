@@ -1,6 +1,7 @@
 """The row that every corpus parser yields and every manifest holds."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
 
@@ -8,36 +9,6 @@ from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
 @dataclass(frozen=True)
 class Utterance:
     """One utterance: where its audio is and what is known about it.
-
-    Arguments
-    ---------
-    id : str
-        Unique name within its corpus.
-    wav : str
-        Audio path, POSIX separators: relative to the corpus folder when a
-        parser makes it, absolute once read from a manifest.
-    emo : str or None
-        Class name; ``None`` when there is no label.
-    emo_raw : str
-        The label as the corpus spells it.
-    spk, gender, lang, dataset : str
-        Speaker, gender (``"F"``, ``"M"`` or ``"unknown"``), language code and
-        corpus name.
-    split : str or None
-        Official part: ``"train"``, ``"valid"`` or ``"test"``.
-    session, dialog : str or None
-        Recording session and conversation.
-    start, stop : float or None
-        Seconds inside ``wav`` when the utterance is a piece of it.
-    text : str or None
-        Transcript.
-    extra : dict
-        Anything else that JSON can hold.
-    duration : float
-        Seconds of this utterance (of the piece, if it is one).
-    num_samples, sample_rate, channels : int
-        Samples of this utterance at the file's own rate (Hz), and channels.
-        Zero until the audio was probed.
 
     Example
     -------
@@ -47,31 +18,31 @@ class Utterance:
     """
 
     id: str
-    wav: str
-    emo: str | None = None
-    emo_raw: str = ""
+    wav: str  # POSIX; below the corpus folder, absolute once in a manifest
+    emo: str | None = None  # class name
+    emo_raw: str = ""  # as the corpus spells it
     spk: str = ""
-    gender: str = "unknown"
-    lang: str = ""
+    gender: str = "unknown"  # or "F", "M"
+    lang: str = ""  # code
     dataset: str = ""
-    split: str | None = None
+    split: str | None = None  # official part: "train", "valid" or "test"
     session: str | None = None
     dialog: str | None = None
-    start: float | None = None
+    start: float | None = None  # seconds, of a piece of the file
     stop: float | None = None
     text: str | None = None
-    extra: dict = field(default_factory=dict)
-    duration: float = 0.0
-    num_samples: int = 0
+    extra: dict[str, Any] = field(default_factory=dict)  # what JSON can hold
+    duration: float = 0.0  # seconds, of the piece if it is one
+    num_samples: int = 0  # at the file's own rate; 0: not measured yet
     sample_rate: int = 0
     channels: int = 0
 
     @property
-    def samples_at_16k(self):
+    def samples_at_16k(self) -> int:
         """Samples after resampling to 16,000 Hz (rounded up)."""
         if self.sample_rate <= 0:
             raise ValueError(
                 f"{self.id}: the sample rate is {self.sample_rate}, so the "
-                "length is not known; probe the audio first"
+                "length is not known; measure the audio first"
             )
         return -(-self.num_samples * SAMPLE_RATE // self.sample_rate)

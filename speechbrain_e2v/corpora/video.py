@@ -12,8 +12,10 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -28,47 +30,25 @@ _SURROUND = 6
 
 
 def extract_folder(
-    data_folder,
-    pattern,
-    output_folder=None,
-    channel="downmix",
-    copied=(),
-    jobs=None,
-    progress=True,
-):
-    """Extract the sound of every file of a folder.
+    data_folder: str | Path,
+    pattern: str,
+    output_folder: str | Path | None = None,
+    channel: str = "downmix",
+    copied: Sequence[str] = (),
+    jobs: int | None = None,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Extract the sound of every file of a folder, beside it or elsewhere.
 
-    Arguments
-    ---------
-    data_folder : str or Path
-        Where the files are, at any depth.
-    pattern : str
-        Their names, such as ``"*.mp4"``.
-    output_folder : str, Path or None
-        Gets the same folders with wav files; ``None`` puts them beside the
-        sources.
-    channel : str
-        ``"downmix"`` averages what ffmpeg's ``-ac 1`` averages; ``"center"``
-        takes the centre of 5.1 sound (where dialogue is) and the first
-        channel of anything else.
-    copied : sequence of str
-        Patterns of further files to copy into ``output_folder``.
-    jobs : int or None
-        Processes at a time; ``None``: as many as there are cores.
-    progress : bool
-        Show a progress bar.
+    ``channel="downmix"`` averages what ffmpeg's ``-ac 1`` averages;
+    ``"center"`` takes the centre of 5.1 sound (where dialogue is) and the
+    first channel of anything else. Files that match ``copied`` are copied
+    into the output folder. The report, which ``extraction.json`` of that
+    folder holds too, has ``channel``, ``written``, ``up_to_date`` and
+    ``failures`` (path to reason).
 
-    Returns
-    -------
-    dict
-        ``channel``, ``written``, ``up_to_date`` and ``failures`` (relative
-        path to reason), as in ``extraction.json`` of the output folder.
-
-    Raises
-    ------
-    ValueError
-        When ffmpeg is missing, no file matches, or the output folder holds
-        another choice of channel.
+    Raises ValueError when ffmpeg is missing, no file matches, or the output
+    folder holds another choice of channel.
     """
     if channel not in CHANNELS:
         raise ValueError(f"channel is {channel!r}; use one of {CHANNELS}")
@@ -78,12 +58,12 @@ def extract_folder(
     sources = list_files(data_folder, pattern)
     _refuse_other_channel(output_folder / REPORT, channel)
     # Written first: a run that is interrupted has made its choice.
-    report = {"channel": channel, "complete": False}
+    report: dict[str, Any] = {"channel": channel, "complete": False}
     _write(output_folder / REPORT, report)
     if output_folder != data_folder:
         _copy(data_folder, output_folder, copied)
 
-    def extract(name):
+    def extract(name: str) -> str:
         target = (output_folder / name).with_suffix(".wav")
         return extract_one(data_folder / name, target, channel)
 
@@ -115,21 +95,8 @@ def extract_folder(
     return report
 
 
-def extract_one(source, target, channel="downmix"):
-    """Extract the sound of one file, unless that was done before.
-
-    Arguments
-    ---------
-    source, target : Path
-        The file, and the wav to write.
-    channel : str
-        As for :func:`extract_folder`.
-
-    Returns
-    -------
-    str
-        ``"written"``, ``"up to date"``, or why it failed.
-    """
+def extract_one(source: Path, target: Path, channel: str = "downmix") -> str:
+    """Extract one file: "written", "up to date", or why it failed."""
     if _up_to_date(source, target):
         return "up to date"
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -150,7 +117,7 @@ def extract_one(source, target, channel="downmix"):
     return "written"
 
 
-def _channel_options(source, channel):
+def _channel_options(source: Path, channel: str) -> list[str]:
     if channel == "downmix":
         return ["-ac", "1"]
     # Asking stereo for a centre would give silence without an error.
@@ -161,7 +128,7 @@ def _channel_options(source, channel):
     return ["-af", "pan=mono|c0=FC" if surround else "pan=mono|c0=c0"]
 
 
-def _run(command):
+def _run(command: list[str]) -> str:
     done = subprocess.run(
         command,
         check=True,
@@ -173,14 +140,14 @@ def _run(command):
     return done.stdout
 
 
-def _up_to_date(source, target):
+def _up_to_date(source: Path, target: Path) -> bool:
     if not target.is_file():
         return False
     made = target.stat()
     return made.st_size > _HEADER and made.st_mtime >= source.stat().st_mtime
 
 
-def _require(*programs):
+def _require(*programs: str) -> None:
     missing = [name for name in programs if shutil.which(name) is None]
     if missing:
         raise ValueError(
@@ -190,7 +157,7 @@ def _require(*programs):
         )
 
 
-def _refuse_other_channel(path, channel):
+def _refuse_other_channel(path: Path, channel: str) -> None:
     if not path.is_file():
         return
     other = json.loads(path.read_text(encoding="utf-8"))["channel"]
@@ -202,7 +169,9 @@ def _refuse_other_channel(path, channel):
         )
 
 
-def _copy(data_folder, output_folder, patterns):
+def _copy(
+    data_folder: Path, output_folder: Path, patterns: Sequence[str]
+) -> None:
     for pattern in patterns:
         for name in list_files(data_folder, pattern):
             target = output_folder / name
@@ -210,11 +179,11 @@ def _copy(data_folder, output_folder, patterns):
             shutil.copy2(data_folder / name, target)
 
 
-def _write(path, report):
+def _write(path: Path, report: dict[str, Any]) -> None:
     replace_text(path, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; exit status 1 when nothing could be extracted."""
     parser = argparse.ArgumentParser(
         prog="python -m speechbrain_e2v.corpora.video",

@@ -31,30 +31,19 @@ _FIRST_READ = 512
 class AudioInfo:
     """What the header of an audio file says.
 
-    Arguments
-    ---------
-    num_samples : int
-        Samples per channel at the file's own rate.
-    sample_rate : int
-        Hz.
-    channels : int
-        Number of channels.
-    subtype : str
-        Sample format as libsndfile names it, such as ``"PCM_16"``.
-
     Example
     -------
     >>> AudioInfo(8000, 16000, 1, "PCM_16").duration
     0.5
     """
 
-    num_samples: int
-    sample_rate: int
+    num_samples: int  # per channel, at the file's own rate
+    sample_rate: int  # Hz
     channels: int
-    subtype: str
+    subtype: str  # as libsndfile names it, such as "PCM_16"
 
     @property
-    def duration(self):
+    def duration(self) -> float:
         """Seconds."""
         return self.num_samples / self.sample_rate
 
@@ -63,25 +52,10 @@ class TruncatedWave(ValueError):
     """A WAVE file that ends before the end its header announces."""
 
 
-def read_wave_header(path):
+def read_wave_header(path: str | os.PathLike) -> AudioInfo | None:
     """Read the header of a RIFF/WAVE file.
 
-    Arguments
-    ---------
-    path : str or Path
-        Any file.
-
-    Returns
-    -------
-    AudioInfo or None
-        ``None`` when this is not a PCM or float RIFF/WAVE file (ask
-        libsndfile then). A size that a pipe left open is computed from the
-        size of the file.
-
-    Raises
-    ------
-    OSError
-        When the file cannot be opened.
+    Raises OSError when the file cannot be opened.
     TruncatedWave
         When the file is shorter than its header says.
 
@@ -118,13 +92,13 @@ def read_wave_header(path):
     return None
 
 
-def _at(handle, head, position, length):
+def _at(handle: int, head: bytes, position: int, length: int) -> bytes:
     if position + length <= len(head):
         return head[position : position + length]
     return os.pread(handle, length, position)
 
 
-def _layout(body):
+def _layout(body: bytes) -> tuple[int, int, int, str] | None:
     if len(body) < 16:
         return None
     tag, channels, rate, _, block, bits = struct.unpack("<HHIIHH", body[:16])
@@ -138,7 +112,9 @@ def _layout(body):
     return channels, rate, block, subtype
 
 
-def _info(layout, announced, present):
+def _info(
+    layout: tuple[int, int, int, str], announced: int, present: int
+) -> AudioInfo:
     channels, rate, block, subtype = layout
     if announced in _STREAMED and announced != present:
         announced = present

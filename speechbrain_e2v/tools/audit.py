@@ -66,7 +66,7 @@ def run(arguments: Namespace) -> int:
     hashes, seen, status = {}, {}, 0
     for audited in inputs:
         key = (audited.protocol, *audited.folds, *audited.utterances_key)
-        if key in seen and _says_so(seen[key][1], audited.marks):
+        if key in seen and _says_so(seen[key][1], audited.caveats):
             lines = [f"{audited.name}: the same folds as {seen[key][0]}"]
             lines += _notes(audited)
         else:
@@ -93,7 +93,7 @@ def _audit(audited, arguments, known):
     lines += _notes(audited)
     lines += _shared_lines(found, len(audited.folds))
     bad = any(entry.is_leak for entry in found)
-    if audited.is_run and not _says_so(found, audited.marks):
+    if audited.is_run and not _says_so(found, audited.caveats):
         lines.append(
             "  LEAK: results.json does not say that test speakers train"
         )
@@ -107,16 +107,16 @@ def _audit(audited, arguments, known):
 
 
 def _notes(audited):
-    return [f"  note: {mark}" for mark in audited.marks]
+    return [f"  note: {caveat}" for caveat in audited.caveats]
 
 
-def _says_so(found, marks):
+def _says_so(found, caveats):
     """Whether a run tells its readers that test speakers are in training."""
     shared = any(
         (entry.kind, entry.pair) == ("speaker", ("train", "test"))
         for entry in found
     )
-    return not shared or "test speakers occur in training" in marks
+    return not shared or "test speakers occur in training" in caveats
 
 
 def _place(utterance):

@@ -4,15 +4,17 @@ example:
   e2v manifest /data/speech -o speech.json --exclude 'EmoDB/*'
 """
 
+import argparse
 from dataclasses import replace
 from pathlib import Path
 
 from speechbrain_e2v.corpora.audio_info import measure_utterances
 from speechbrain_e2v.corpora.folders import scan_folder
 from speechbrain_e2v.corpora.manifest import write_manifest
+from speechbrain_e2v.corpora.utterance import Utterance
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `e2v manifest`."""
     parser.add_argument("folder", type=Path, help="searched at any depth")
     parser.add_argument(
@@ -33,14 +35,8 @@ def add_arguments(parser):
     )
 
 
-def run(arguments):
-    """Read every header and write the manifest; name what is unreadable.
-
-    Returns
-    -------
-    int
-        0, or 1 when files were left out as unreadable.
-    """
+def run(arguments: argparse.Namespace) -> int:
+    """Read every header and write the manifest; name what is unreadable."""
     listed = scan_folder(arguments.folder, arguments.pattern, arguments.exclude)
     kept, bad = [], []
     for outcome in measure_utterances(listed, arguments.folder):
@@ -61,7 +57,7 @@ def run(arguments):
     return 1 if bad else 0
 
 
-def _named(utterance, arguments):
+def _named(utterance: Utterance, arguments: argparse.Namespace) -> Utterance:
     parts = Path(utterance.wav).parts
     first = parts[0] if len(parts) > 1 else arguments.folder.name
     return replace(utterance, dataset=arguments.name or first)

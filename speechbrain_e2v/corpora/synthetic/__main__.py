@@ -6,12 +6,13 @@
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 
 from speechbrain_e2v.corpora.synthetic.corpus import write_corpus
 from speechbrain_e2v.corpora.synthetic.voice import SAMPLE_RATE
 
 
-def build_parser():
+def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m speechbrain_e2v.corpora.synthetic",
@@ -41,7 +42,7 @@ def build_parser():
     return parser
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     options = build_parser().parse_args(arguments)
     start = time.perf_counter()

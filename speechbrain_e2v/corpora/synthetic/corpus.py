@@ -20,7 +20,9 @@ COLUMNS = ("path", "label", "speaker", "gender", "sentence")
 SENTENCES = 10
 
 
-def check_request(speakers, utterances_per_speaker, seconds):
+def check_request(
+    speakers: int, utterances_per_speaker: int, seconds: tuple[float, float]
+) -> None:
     """Raises ValueError where a corpus cannot be made as asked for."""
     if not 1 <= speakers <= 100:
         raise ValueError(f"speakers is {speakers}; ask for 1 to 100.")
@@ -38,45 +40,23 @@ def check_request(speakers, utterances_per_speaker, seconds):
 
 
 def write_corpus(
-    folder,
-    speakers=8,
-    utterances_per_speaker=36,
-    seconds=(1.2, 3.0),
-    seed=0,
-    progress=False,
-):
+    folder: str | Path,
+    speakers: int = 8,
+    utterances_per_speaker: int = 36,
+    seconds: tuple[float, float] = (1.2, 3.0),
+    seed: int = 0,
+    progress: bool = False,
+) -> Path:
     """Writes ``wav/<speaker>_<sentence>_<emotion>_<take>.wav`` and labels.
 
     Every speaker says every sentence in every emotion, as long as the
     utterances last: all emotions of sentence 0 first, then of sentence 1;
     after 60 utterances a second take begins. An utterance depends on its own
     name, ``seconds`` and ``seed`` alone, so a larger corpus contains the
-    smaller one. Nothing here is split into train and test.
+    smaller one. Nothing here is split into train and test. ``labels.csv`` is
+    written last: where it is, the corpus is complete. Even speakers are women.
 
-    Arguments
-    ---------
-    folder : path
-        Made if need be. Files of the same name are replaced.
-    speakers : int
-        1 to 100; even numbers are women, odd ones men.
-    utterances_per_speaker : int
-    seconds : (float, float)
-        Shortest and longest utterance, to within a block of 8 ms.
-    seed : int
-    progress : bool
-        Draw a progress bar.
-
-    Returns
-    -------
-    pathlib.Path
-        ``<folder>/labels.csv`` with the columns ``path`` (relative to the
-        folder), ``label``, ``speaker``, ``gender`` and ``sentence``. It is
-        written last: where it is, the corpus is complete.
-
-    Raises
-    ------
-    ValueError
-        Numbers which make no corpus.
+    Raises ValueError for numbers which make no corpus.
 
     Example
     -------
@@ -122,7 +102,7 @@ def write_corpus(
     return replace_text(labels, "".join(lines))
 
 
-def write_wav(path, waveform):
+def write_wav(path: Path, waveform: np.ndarray) -> None:
     """Writes [S] within [-1, 1] as 16-bit PCM, 16,000 Hz, in one move."""
     temporary = path.with_suffix(".tmp")
     pcm = np.round(waveform * 32767).astype(np.int16)

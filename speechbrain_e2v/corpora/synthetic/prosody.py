@@ -19,50 +19,21 @@ class Manner:
 
     All fields add up: a manner is a sum of an emotion, a habit of the speaker
     and the chance of the moment.
-
-    Arguments
-    ---------
-    pitch : float
-        Mean of F0, semitones.
-    span : float
-        Size of accents, log2.
-    slope : float
-        Trend of F0, semitones per second.
-    final : float
-        Movement of F0 in the last 300 ms, semitones.
-    rate : float
-        Syllables per second, log2.
-    loudness : float
-        dB.
-    tilt : float
-        Corner of the source's low-pass, log2.
-    openness : float
-        Open quotient of the glottis, absolute.
-    roughness : float
-        Jitter and shimmer, log2.
-    breath : float
-        Aspiration, log2.
-    formants : float
-        All formants (spread or rounded lips), log2.
-    tremor : float
-        Depth of a 7 Hz movement of F0, semitones.
-    pauses : float
-        Chance of a pause between two words.
     """
 
-    pitch: float = 0.0
-    span: float = 0.0
-    slope: float = 0.0
-    final: float = 0.0
-    rate: float = 0.0
-    loudness: float = 0.0
-    tilt: float = 0.0
-    openness: float = 0.0
-    roughness: float = 0.0
-    breath: float = 0.0
-    formants: float = 0.0
-    tremor: float = 0.0
-    pauses: float = 0.0
+    pitch: float = 0.0  # mean of F0, semitones
+    span: float = 0.0  # size of accents, log2
+    slope: float = 0.0  # trend of F0, semitones per second
+    final: float = 0.0  # movement of F0 in the last 300 ms, semitones
+    rate: float = 0.0  # syllables per second, log2
+    loudness: float = 0.0  # dB
+    tilt: float = 0.0  # corner of the source's low-pass, log2
+    openness: float = 0.0  # open quotient of the glottis, absolute
+    roughness: float = 0.0  # jitter and shimmer, log2
+    breath: float = 0.0  # aspiration, log2
+    formants: float = 0.0  # all of them (spread or rounded lips), log2
+    tremor: float = 0.0  # depth of a 7 Hz movement of F0, semitones
+    pauses: float = 0.0  # chance of a pause between two words
 
 
 MANNERS = {
@@ -106,37 +77,19 @@ HABIT = Manner(
 
 @dataclass(frozen=True)
 class Speaker:
-    """A generated voice.
-
-    Arguments
-    ---------
-    name : str
-    gender : str
-        ``"F"`` or ``"M"``.
-    pitch : float
-        Median F0 of the neutral voice, Hz.
-    tract : float
-        Factor on all formants; 1 = an adult man's vocal tract.
-    expressiveness : float
-        How much of an emotion shows.
-    habit : Manner
-    colour : float
-        Room and microphone: a first-order filter, -0.4 (dark) to 0.4.
-    noise : float
-        Background, dB relative to full scale.
-    """
+    """A generated voice."""
 
     name: str
-    gender: str
-    pitch: float
-    tract: float
-    expressiveness: float
+    gender: str  # "F" or "M"
+    pitch: float  # median F0 of the neutral voice, Hz
+    tract: float  # factor on all formants; 1 = an adult man's vocal tract
+    expressiveness: float  # how much of an emotion shows
     habit: Manner
-    colour: float
-    noise: float
+    colour: float  # room and microphone: a filter, -0.4 (dark) to 0.4
+    noise: float  # background, dB relative to full scale
 
 
-def draw_speaker(index, seed):
+def draw_speaker(index: int, seed: int) -> Speaker:
     """Speaker number ``index``: women have even numbers, men odd ones.
 
     Example
@@ -162,24 +115,12 @@ def draw_speaker(index, seed):
     )
 
 
-def draw_manner(emotion, speaker, generator):
+def draw_manner(
+    emotion: str, speaker: Speaker, generator: np.random.Generator
+) -> Manner:
     """How one utterance is said: emotion, habit and chance together.
 
-    Arguments
-    ---------
-    emotion : str
-        One of ``EMOTIONS``.
-    speaker : Speaker
-    generator : numpy.random.Generator
-
-    Returns
-    -------
-    Manner
-
-    Raises
-    ------
-    ValueError
-        An emotion that is not generated.
+    Raises ValueError for an emotion that is not generated.
 
     Example
     -------

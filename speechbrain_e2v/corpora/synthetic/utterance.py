@@ -1,10 +1,12 @@
 """From syllables to control tracks to a waveform."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from speechbrain_e2v.corpora.synthetic.prosody import Manner, Speaker
 from speechbrain_e2v.corpora.synthetic.voice import (
     BLOCK,
     NOISE_COLOURS,
@@ -36,7 +38,7 @@ class Segment:
 
     seconds: float
     voicing: float
-    formants: tuple
+    formants: tuple[float, float, float]
     colour: str = ""
     noise: float = 0.0
 
@@ -81,19 +83,10 @@ class Syllable:
     word_end: bool
 
 
-def compose_sentence(index, seconds, seed):
+def compose_sentence(
+    index: int, seconds: tuple[float, float], seed: int
+) -> tuple[Syllable, ...]:
     """The syllables of sentence ``index``, the same for all speakers.
-
-    Arguments
-    ---------
-    index : int
-    seconds : (float, float)
-        Shortest and longest utterance wanted; neutral ones lie inside.
-    seed : int
-
-    Returns
-    -------
-    tuple of Syllable
 
     Example
     -------
@@ -119,7 +112,12 @@ def compose_sentence(index, seconds, seed):
     )
 
 
-def lay_out(sentence, manner, seconds, generator):
+def lay_out(
+    sentence: Sequence[Syllable],
+    manner: Manner,
+    seconds: tuple[float, float],
+    generator: np.random.Generator,
+) -> list[tuple[Segment, int, bool]]:
     """Segments in time: (segment, blocks, is an accented vowel), one a row."""
     silence = Segment(1.0, 0.0, VOWELS["@"])
     rows = [(silence, generator.uniform(0.05, 0.1), False)]
@@ -148,7 +146,9 @@ def lay_out(sentence, manner, seconds, generator):
     ]
 
 
-def pitch_contour(accents, manner, generator):
+def pitch_contour(
+    accents: np.ndarray, manner: Manner, generator: np.random.Generator
+) -> np.ndarray:
     """F0 in semitones around the speaker's median, one per block, [N]."""
     blocks = len(accents)
     time = np.arange(blocks) / BLOCKS_PER_SECOND
@@ -170,27 +170,18 @@ def pitch_contour(accents, manner, generator):
     )
 
 
-def speak(sentence, speaker, manner, seconds, generator):
+def speak(
+    sentence: Sequence[Syllable],
+    speaker: Speaker,
+    manner: Manner,
+    seconds: tuple[float, float],
+    generator: np.random.Generator,
+) -> np.ndarray:
     """Waveform of one utterance.
-
-    Arguments
-    ---------
-    sentence : tuple of Syllable
-    speaker : Speaker
-    manner : Manner
-    seconds : (float, float)
-        Utterances outside are stretched or squeezed to fit.
-    generator : numpy.random.Generator
-
-    Returns
-    -------
-    array [S]
-        float64 within [-0.95, 0.95], 16,000 Hz.
 
     Example
     -------
-    >>> from speechbrain_e2v.corpora.synthetic.prosody import (
-    ...     Manner, draw_speaker)
+    >>> from speechbrain_e2v.corpora.synthetic.prosody import draw_speaker
     >>> waveform = speak(
     ...     compose_sentence(0, (1.0, 1.0), seed=0), draw_speaker(0, seed=0),
     ...     Manner(), (1.0, 1.0), np.random.default_rng(0),
@@ -202,7 +193,7 @@ def speak(sentence, speaker, manner, seconds, generator):
     counts = [count for _, count, _ in rows]
     segments = [segment for segment, _, _ in rows]
 
-    def track(values, blur):
+    def track(values: Sequence, blur: float) -> np.ndarray:
         # Blurred over some ms, a border is a movement of articulators.
         repeated = np.repeat(np.array(values, dtype=float), counts, axis=0)
         return gaussian_filter1d(repeated, blur * BLOCKS_PER_SECOND, axis=0)

@@ -26,57 +26,27 @@ NOISE_COLOURS = {
 
 @dataclass(frozen=True)
 class VoiceQuality:
-    """What stays the same throughout an utterance.
+    """What stays the same throughout an utterance."""
 
-    Arguments
-    ---------
-    open_quotient : float
-        Share of a period in which the glottis is open, 0.3 (pressed) to
-        0.9 (breathy).
-    tilt : float
-        Corner of the low-pass of the source (two equal poles), Hz; low = soft
-        voice.
-    jitter : float
-        Standard deviation of the period marks, share of a period.
-    shimmer : float
-        Standard deviation of the pulse amplitudes, share of the amplitude.
-    breath : float
-        Aspiration noise relative to the pulses.
-    """
-
-    open_quotient: float
-    tilt: float
-    jitter: float
-    shimmer: float
-    breath: float
+    open_quotient: float  # share of a period, 0.3 (pressed) to 0.9 (breathy)
+    tilt: float  # corner of the source's two equal poles, Hz; low = soft
+    jitter: float  # deviation of the period marks, share of a period
+    shimmer: float  # deviation of the amplitudes, share of the amplitude
+    breath: float  # aspiration relative to the pulses
 
 
 @dataclass(frozen=True)
 class Tracks:
-    """Control tracks of an utterance of N blocks.
+    """Control tracks of an utterance of N blocks."""
 
-    Arguments
-    ---------
-    f0 : array [N]
-        Hz, also where nothing is voiced.
-    voicing : array [N]
-        Amplitude of the glottal source, linear.
-    noise : dict
-        Colour of ``NOISE_COLOURS`` -> amplitude, array [N].
-    formants : array [N, 5]
-        Hz.
-    bandwidths : array [N, 5]
-        Hz.
-    """
-
-    f0: np.ndarray
-    voicing: np.ndarray
-    noise: dict
-    formants: np.ndarray
-    bandwidths: np.ndarray
+    f0: np.ndarray  # [N], Hz, also where nothing is voiced
+    voicing: np.ndarray  # [N], amplitude of the glottal source, linear
+    noise: dict[str, np.ndarray]  # colour to amplitude [N]
+    formants: np.ndarray  # [N, 5], Hz
+    bandwidths: np.ndarray  # [N, 5], Hz
 
 
-def per_sample(track):
+def per_sample(track: np.ndarray) -> np.ndarray:
     """One value per sample from one per block, linearly between centres.
 
     Example
@@ -88,27 +58,14 @@ def per_sample(track):
     return np.interp(np.arange(len(track) * BLOCK), centres, track)
 
 
-def glottal_pulses(f0, quality, generator):
+def glottal_pulses(
+    f0: np.ndarray, quality: VoiceQuality, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Derivative of the glottal flow, and how open the glottis is.
 
     A pulse rises as half a cosine over two thirds of the open phase and falls
     as a quarter of one (Rosenberg 1971, shape C). The flow is sampled and
     then differenced, which damps the aliases of the sharp closure.
-
-    Arguments
-    ---------
-    f0 : array [S]
-        Hz per sample.
-    quality : VoiceQuality
-    generator : numpy.random.Generator
-        Draws jitter and shimmer.
-
-    Returns
-    -------
-    derivative : array [S]
-        About unit standard deviation, whatever F0 is.
-    opening : array [S]
-        0 (closed) to 1 (wide open).
 
     Example
     -------
@@ -140,18 +97,8 @@ def glottal_pulses(f0, quality, generator):
     return derivative / 3.0, opening
 
 
-def resonators(frequencies, bandwidths):
-    """Second-order sections of resonators with unit gain at 0 Hz.
-
-    Arguments
-    ---------
-    frequencies, bandwidths : array [...]
-        Hz.
-
-    Returns
-    -------
-    array [..., 6]
-        Rows as ``scipy.signal.sosfilt`` reads them.
+def resonators(frequencies: np.ndarray, bandwidths: np.ndarray) -> np.ndarray:
+    """Second-order sections [..., 6] of resonators with unit gain at 0 Hz.
 
     Example
     -------
@@ -171,19 +118,10 @@ def resonators(frequencies, bandwidths):
     return sections
 
 
-def formant_filter(source, formants, bandwidths):
-    """Runs a source through resonators that move from block to block.
-
-    Arguments
-    ---------
-    source : array [S]
-        S = N * 128 samples.
-    formants, bandwidths : array [N, F]
-        Hz.
-
-    Returns
-    -------
-    array [S]
+def formant_filter(
+    source: np.ndarray, formants: np.ndarray, bandwidths: np.ndarray
+) -> np.ndarray:
+    """Runs a source [N * 128] through resonators that move every block.
 
     Example
     -------
@@ -201,7 +139,9 @@ def formant_filter(source, formants, bandwidths):
     return filtered.reshape(-1)
 
 
-def coloured_noise(colour, samples, generator):
+def coloured_noise(
+    colour: str, samples: int, generator: np.random.Generator
+) -> np.ndarray:
     """Noise around one spectral centre, unit standard deviation, [samples].
 
     Example
@@ -217,20 +157,10 @@ def coloured_noise(colour, samples, generator):
     return noise / noise.std()
 
 
-def render(tracks, quality, generator):
-    """Waveform of an utterance, in arbitrary units.
-
-    Arguments
-    ---------
-    tracks : Tracks
-        N blocks.
-    quality : VoiceQuality
-    generator : numpy.random.Generator
-
-    Returns
-    -------
-    array [N * 128]
-        float64.
+def render(
+    tracks: Tracks, quality: VoiceQuality, generator: np.random.Generator
+) -> np.ndarray:
+    """Waveform of an utterance, [N * 128], in arbitrary units.
 
     Example
     -------

@@ -149,5 +149,5 @@ def test_a_missing_manifest_is_named(tmp_path):
 def test_samples_at_16k_round_up():
     utterance = Utterance("a", "a.wav", num_samples=177779, sample_rate=48000)
     assert utterance.samples_at_16k == 59260
-    with pytest.raises(ValueError, match="probe the audio first"):
+    with pytest.raises(ValueError, match="measure the audio first"):
         Utterance("a", "a.wav").samples_at_16k  # noqa: B018
