@@ -23,6 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from speechbrain_e2v.corpora.protocols import make_folds
 from speechbrain_e2v.corpora.utterance import Utterance
+from speechbrain_e2v.downstream.classification.targets import ClassTargets
 from speechbrain_e2v.downstream.conversation.batches import (
     BatchesOfLikeLength,
     Conversations,
@@ -32,7 +33,7 @@ from speechbrain_e2v.downstream.conversation.samples import samples_of
 from speechbrain_e2v.downstream.conversation.utterance_vectors import (
     UtteranceVectors,
 )
-from speechbrain_e2v.downstream.cross_validation import run_folds
+from speechbrain_e2v.downstream.cross_validation import cross_validate
 
 RECIPE = Path(__file__).parents[1] / "recipes/IEMOCAP/hparams/conversation.yaml"
 CLASSES = ("angry", "happy", "neutral", "sad")
@@ -115,9 +116,10 @@ def conversation(arguments):
         settings["split_seed"],
     )
     with tempfile.TemporaryDirectory() as folder:
-        work = data, labels, folds, CLASSES, settings["seeds"], folder
+        targets = ClassTargets(CLASSES, labels)
+        work = data, targets, folds, settings["seeds"], folder
         begin = time.perf_counter()
-        runs = run_folds(
+        runs = cross_validate(
             settings["classifier"], *work, {}, None, progress=False
         )
         seconds = time.perf_counter() - begin

@@ -84,9 +84,7 @@ def frame_probe(arguments):
 
         def fit(epochs):
             trainer = ProbeTrainer(_settings(epochs))
-            trainer.fit(
-                store, labels, fold, CLASSES, 1, OPTIONS, lambda entry: None
-            )
+            trainer.fit(store, labels, fold, CLASSES, 1, OPTIONS, lambda: None)
 
         fit(1)
         begin = time.perf_counter()

@@ -16,14 +16,21 @@ class that no reference of a fold has, has no recall there: ``ua`` and
 ``n_classes_scored`` says how many these were.
 """
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import bootstrap
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 from sklearn.metrics import confusion_matrix as sklearn_confusion
 
 SCORES = ("wa", "ua", "wf1", "macro_f1")
+_GATHERED = 4_000_000  # numbers gathered at once by drawing
 
 
-def _checked(reference, predicted):
+def _checked(
+    reference: ArrayLike, predicted: ArrayLike
+) -> tuple[NDArray, NDArray]:
     reference = np.asarray(reference, dtype=np.int64)
     predicted = np.asarray(predicted, dtype=np.int64)
     if reference.ndim != 1 or reference.shape != predicted.shape:
@@ -36,17 +43,8 @@ def _checked(reference, predicted):
     return reference, predicted
 
 
-def weighted_accuracy(reference, predicted):
+def weighted_accuracy(reference: ArrayLike, predicted: ArrayLike) -> float:
     """Correct predictions in percent of all.
-
-    Arguments
-    ---------
-    reference, predicted : sequence of int
-        Class indices, one per utterance.
-
-    Returns
-    -------
-    float
 
     Example
     -------
@@ -56,17 +54,8 @@ def weighted_accuracy(reference, predicted):
     return 100.0 * float(accuracy_score(*_checked(reference, predicted)))
 
 
-def unweighted_accuracy(reference, predicted):
+def unweighted_accuracy(reference: ArrayLike, predicted: ArrayLike) -> float:
     """Mean recall, in percent, of the classes that occur in ``reference``.
-
-    Arguments
-    ---------
-    reference, predicted : sequence of int
-        Class indices, one per utterance.
-
-    Returns
-    -------
-    float
 
     Example
     -------
@@ -74,27 +63,14 @@ def unweighted_accuracy(reference, predicted):
     50.0
     """
     reference, predicted = _checked(reference, predicted)
+    labels = np.unique(reference)
     return 100.0 * float(
-        recall_score(
-            reference,
-            predicted,
-            labels=np.unique(reference),
-            average="macro",
-        )
+        recall_score(reference, predicted, labels=labels, average="macro")
     )
 
 
-def weighted_f1(reference, predicted):
+def weighted_f1(reference: ArrayLike, predicted: ArrayLike) -> float:
     """F1 averaged with the class frequencies of ``reference``, in percent.
-
-    Arguments
-    ---------
-    reference, predicted : sequence of int
-        Class indices, one per utterance.
-
-    Returns
-    -------
-    float
 
     Example
     -------
@@ -104,17 +80,8 @@ def weighted_f1(reference, predicted):
     return 100.0 * _f1(reference, predicted, "weighted")
 
 
-def macro_f1(reference, predicted):
+def macro_f1(reference: ArrayLike, predicted: ArrayLike) -> float:
     """Mean F1, in percent, of the classes that occur in ``reference``.
-
-    Arguments
-    ---------
-    reference, predicted : sequence of int
-        Class indices, one per utterance.
-
-    Returns
-    -------
-    float
 
     Example
     -------
@@ -124,7 +91,7 @@ def macro_f1(reference, predicted):
     return 100.0 * _f1(reference, predicted, "macro")
 
 
-def _f1(reference, predicted, average):
+def _f1(reference: ArrayLike, predicted: ArrayLike, average: str) -> float:
     reference, predicted = _checked(reference, predicted)
     return float(
         f1_score(
@@ -137,18 +104,8 @@ def _f1(reference, predicted, average):
     )
 
 
-def all_scores(reference, predicted):
+def all_scores(reference: ArrayLike, predicted: ArrayLike) -> dict:
     """The four scores and the number of classes behind ``ua``.
-
-    Arguments
-    ---------
-    reference, predicted : sequence of int
-        Class indices, one per utterance.
-
-    Returns
-    -------
-    dict
-        ``wa, ua, wf1, macro_f1, n_classes_scored``.
 
     Example
     -------
@@ -164,20 +121,10 @@ def all_scores(reference, predicted):
     }
 
 
-def confusion_matrix(reference, predicted, n_classes):
-    """Counts: row = class of the reference, column = prediction.
-
-    Arguments
-    ---------
-    reference, predicted : sequence of int
-        Class indices, one per utterance.
-    n_classes : int
-        Number of classes C, absent ones included.
-
-    Returns
-    -------
-    numpy.ndarray
-        Integers [C, C].
+def confusion_matrix(
+    reference: ArrayLike, predicted: ArrayLike, n_classes: int
+) -> NDArray:
+    """Counts [C, C]: row = class of the reference, column = prediction.
 
     Example
     -------
@@ -188,45 +135,27 @@ def confusion_matrix(reference, predicted, n_classes):
     return sklearn_confusion(reference, predicted, labels=range(n_classes))
 
 
-def fold_spread(scores):
-    """Mean, standard deviation, minimum and maximum of fold scores.
-
-    Arguments
-    ---------
-    scores : sequence of float
-        One score per fold.
-
-    Returns
-    -------
-    dict
-        ``mean, sd, min, max``; ``sd`` with n - 1, 0 for a single fold.
+def fold_spread(scores: Sequence[float]) -> dict[str, float]:
+    """Mean, deviation (n - 1; 0 of a single fold), least and largest score.
 
     Example
     -------
     >>> fold_spread([60.0, 80.0])["mean"]
     70.0
     """
-    scores = np.asarray(scores, dtype=np.float64)
+    values = np.asarray(scores, dtype=np.float64)
     return {
-        "mean": float(scores.mean()),
-        "sd": float(scores.std(ddof=1)) if len(scores) > 1 else 0.0,
-        "min": float(scores.min()),
-        "max": float(scores.max()),
+        "mean": float(values.mean()),
+        "sd": float(values.std(ddof=1)) if len(values) > 1 else 0.0,
+        "min": float(values.min()),
+        "max": float(values.max()),
     }
 
 
-def scores_of_confusions(confusions):
-    """The four scores of each of R confusions, as scikit-learn has them.
+def scores_of_confusions(confusions: NDArray) -> dict[str, NDArray]:
+    """The four scores, [R] each, of R confusions [R, C, C], as scikit-learn's.
 
-    Arguments
-    ---------
-    confusions : numpy.ndarray
-        Counts [R, C, C]; rows are references.
-
-    Returns
-    -------
-    dict
-        Score name to numpy.ndarray [R].
+    Rows of a confusion are references.
     """
     hits = np.diagonal(confusions, axis1=1, axis2=2).astype(np.float64)
     support = confusions.sum(axis=2)
@@ -246,50 +175,62 @@ def scores_of_confusions(confusions):
 
 
 def speaker_intervals(
-    reference, predicted, speakers, n_classes, draws=2000, seed=0
-):
+    reference: ArrayLike,
+    predicted: ArrayLike,
+    speakers: Sequence[str],
+    n_classes: int,
+    draws: int = 2000,
+    seed: int = 0,
+) -> dict[str, list[float]] | None:
     """95 % percentile intervals when speakers are drawn with replacement.
 
     Utterances of one speaker are right or wrong together, so drawing
     utterances would promise too much. With few speakers (EmoDB has ten) even
-    these intervals are rough.
-
-    Arguments
-    ---------
-    reference, predicted : sequence of int
-        Class indices, one per utterance.
-    speakers : sequence of str
-        Speaker of each utterance.
-    n_classes : int
-        Number of classes.
-    draws : int
-        How often the speakers are drawn.
-    seed : int
-        Seed of the draws.
-
-    Returns
-    -------
-    dict or None
-        ``{score: [low, high]}``; ``None`` for fewer than two speakers.
+    these intervals are rough. ``None`` for fewer than two speakers.
 
     Example
     -------
-    >>> speaker_intervals([0, 1, 0, 1], [0, 1, 0, 1], ["a", "a", "b", "b"], 2)[
-    ...     "wa"
-    ... ]
+    >>> speaker_intervals([0, 1, 0, 1], [0, 1, 0, 1], "aabb", 2)["wa"]
     [100.0, 100.0]
     """
     reference, predicted = _checked(reference, predicted)
-    names, owner = np.unique(np.asarray(speakers), return_inverse=True)
-    if len(names) < 2:
-        return None
-    each = np.zeros((len(names), n_classes, n_classes), dtype=np.int64)
+    owner = np.unique(list(speakers), return_inverse=True)[1]
+    each = np.zeros((owner.max() + 1, n_classes, n_classes))
     np.add.at(each, (owner, reference, predicted), 1)
-    times = np.random.default_rng(seed).multinomial(
-        len(names), np.full(len(names), 1 / len(names)), size=draws
-    )
-    drawn = np.einsum("rs,sij->rij", times, each)
-    return {
-        name: np.percentile(values, (2.5, 97.5)).tolist()
-        for name, values in scores_of_confusions(drawn).items()
-    }
+    return drawn_intervals(each, scores_of_confusions, draws, seed)
+
+
+def drawn_intervals(
+    sums: NDArray,
+    scores_of: Callable[[NDArray], dict[str, NDArray]],
+    draws: int = 2000,
+    seed: int = 0,
+) -> dict[str, list[float]] | None:
+    """95 % of scores that depend on a sum over speakers, by the bootstrap.
+
+    ``sums`` has a row a speaker [S, ...]; ``scores_of`` takes sums of R draws
+    [R, ...] and gives [R] a score. ``None`` for fewer than two speakers.
+
+    Example
+    -------
+    >>> drawn_intervals(np.ones((3, 2)), lambda x: {"total": x.sum(axis=1)})
+    {'total': [6.0, 6.0]}
+    """
+    if len(sums) < 2:
+        return None
+    names = list(scores_of(sums.sum(axis=0, keepdims=True)))
+
+    def statistic(drawn: NDArray, axis: int) -> NDArray:  # [R, S] -> [n, R]
+        return np.stack(list(scores_of(sums[drawn].sum(axis=1)).values()))
+
+    ends = bootstrap(
+        (np.arange(len(sums)),),
+        statistic,
+        n_resamples=draws,
+        batch=max(1, _GATHERED // sums.size),
+        vectorized=True,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    pairs = zip(ends.low.tolist(), ends.high.tolist(), strict=True)
+    return {name: list(pair) for name, pair in zip(names, pairs, strict=True)}

@@ -6,79 +6,80 @@ own weights, batches and optimizer state: the numbers are those of training
 one after the other.
 """
 
+from collections.abc import Callable, Sequence
+
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 
 from speechbrain_e2v.downstream.packed import ShuffledBatches
 
 
-class HeadsTogether:
+class BatchedHeads:
     """Several heads of the same shape on the same table of vectors.
 
-    Arguments
-    ---------
-    heads : list of torch.nn.Module
-        Each maps [B, 1, D] to logits [B, C]; they start from their weights
-        and are left as they are.
-    vectors : torch.Tensor
-        One per utterance, [N, D].
-    classes : torch.Tensor
-        Class index of each utterance [N].
-    optimizer, schedule : callable
-        As for :class:`ProbeTrainer`.
+    ``heads`` map [B, 1, D] to logits [B, C]; they start from their weights and
+    are left as they are. ``vectors`` are [N, D], ``classes`` [N].
+
+    Raises
+    ------
+    ValueError
+        For heads with buffers.
 
     Example
     -------
     >>> import functools
     >>> from speechbrain_e2v.lobes.heads import LinearHead
-    >>> together = HeadsTogether(
+    >>> batched = BatchedHeads(
     ...     [LinearHead(2, 3), LinearHead(2, 3)],
     ...     torch.randn(4, 2), torch.tensor([0, 1, 2, 0]),
     ...     torch.optim.RMSprop,
     ...     functools.partial(torch.optim.lr_scheduler.ConstantLR, factor=1))
-    >>> together.train_epoch([[[0, 1], [2]], [[3, 1], [0]]]).shape
+    >>> batched.train_epoch([[[0, 1], [2]], [[3, 1], [0]]]).shape
     torch.Size([2])
-    >>> together.logits([[0, 1, 2], [3]])[1].shape
+    >>> batched.logits([[0, 1, 2], [3]])[1].shape
     torch.Size([1, 3])
     """
 
-    def __init__(self, heads, vectors, classes, optimizer, schedule):
+    def __init__(
+        self,
+        heads: list[torch.nn.Module],
+        vectors: Tensor,
+        classes: Tensor,
+        optimizer: Callable[..., torch.optim.Optimizer],
+        schedule: Callable[..., torch.optim.lr_scheduler.LRScheduler],
+    ) -> None:
         self._skeleton = heads[0]
         self._vectors, self._classes = vectors, classes
-        state, buffers = stack_module_state(heads)
+        self._state, buffers = stack_module_state(heads)
         if buffers:
             raise ValueError(
                 f"{type(heads[0]).__name__} has buffers "
                 f"({', '.join(buffers)}): train it with ProbeTrainer"
             )
-        self.state = state
-        self._optimizer = optimizer(list(state.values()))
+        self._optimizer = optimizer(list(self._state.values()))
         self._schedule = schedule(self._optimizer)
 
     @property
-    def step_sizes(self):
+    def step_sizes(self) -> tuple[float, float | None]:
         """Learning rate and momentum (or None) of the current epoch."""
         group = self._optimizer.param_groups[0]
         return group["lr"], group.get("momentum")
 
-    def train_epoch(self, batches):
+    def state_of(self, head: int) -> dict[str, Tensor]:
+        """The current weights of one head, not copied."""
+        return {name: value[head] for name, value in self._state.items()}
+
+    def train_epoch(self, batches: Sequence[Sequence[list[int]]]) -> Tensor:
         """Take every head through its batches, then step the schedule.
 
-        Arguments
-        ---------
-        batches : list of list of list of int
-            ``batches[head][step]``: rows of the table; every head has the
-            same number of steps, their sizes may differ.
-
-        Returns
-        -------
-        torch.Tensor
-            Mean over steps of the mean loss of each head, [M].
+        ``batches[head][step]`` are rows of the table; every head has the same
+        number of steps, their sizes may differ. Gives the mean loss [M].
         """
-        total = 0.0
-        for rows in zip(*batches, strict=True):
-            rows, real = self._table(rows)
+        total = torch.zeros(len(batches), device=self._vectors.device)
+        for step in zip(*batches, strict=True):
+            rows, real = self._table(step)
             logits = self._forward(rows)
             losses = F.cross_entropy(
                 logits.flatten(0, 1),
@@ -94,7 +95,7 @@ class HeadsTogether:
         return total / len(batches[0])
 
     @torch.no_grad()
-    def logits(self, rows):
+    def logits(self, rows: Sequence[list[int]]) -> list[Tensor]:
         """Logits of each head for rows of its own, a list of [B, C]."""
         table, _ = self._table(rows)
         found = self._forward(table)
@@ -102,7 +103,7 @@ class HeadsTogether:
             logits[: len(own)] for logits, own in zip(found, rows, strict=True)
         ]
 
-    def _table(self, rows):
+    def _table(self, rows: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
         longest = max(map(len, rows))
         padded = [[*own, *[0] * (longest - len(own))] for own in rows]
         real = [[1.0] * len(own) + [0.0] * (longest - len(own)) for own in rows]
@@ -112,28 +113,21 @@ class HeadsTogether:
             torch.tensor(real, device=device),
         )
 
-    def _forward(self, rows):
-        def one(state, vectors):
+    def _forward(self, rows: Tensor) -> Tensor:
+        def one(state: dict[str, Tensor], vectors: Tensor) -> Tensor:
             return functional_call(self._skeleton, state, (vectors,))
 
-        return vmap(one)(self.state, self._vectors[rows].unsqueeze(2))
+        return vmap(one)(self._state, self._vectors[rows].unsqueeze(2))
 
 
-def shuffled_rows(names, index, batch_size, seed, epoch):
+def shuffled_rows(
+    names: Sequence[str],
+    index: dict[str, int],
+    batch_size: int,
+    seed: int,
+    epoch: int,
+) -> list[list[int]]:
     """Batches of an epoch as rows of the table; the last one is shorter.
-
-    Arguments
-    ---------
-    names : sequence of str
-        Utterance ids that train.
-    index : dict of str to int
-        Row of each utterance.
-    batch_size, seed, epoch : int
-        As for :class:`speechbrain_e2v.downstream.packed.ShuffledBatches`.
-
-    Returns
-    -------
-    list of list of int
 
     Example
     -------

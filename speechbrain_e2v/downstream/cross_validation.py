@@ -1,70 +1,150 @@
 """Every fold of every seed, each trained once and kept."""
 
+import hashlib
+import json
 import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
+from speechbrain.utils.run_opts import RunOptions
 from tqdm import tqdm
 
-from speechbrain_e2v.downstream.fold_run import plan
-from speechbrain_e2v.metrics import all_scores
+from speechbrain_e2v.corpora.protocols import Fold
+from speechbrain_e2v.downstream.fold_result import FoldResult, save_head
+from speechbrain_e2v.downstream.targets import Targets
+from speechbrain_e2v.files.atomic import replace_text
+
+_FORMAT = 1
+# Run options that change where or how loudly a fold is trained, not its result.
+_WITHOUT_EFFECT = {"device", "noprogressbar", "log_config", "param_file"}
 
 
-def run_folds(
-    trainer,
-    store,
-    labels,
-    folds,
-    classes,
-    seeds,
-    output_folder,
-    upstream,
-    run_opts=None,
-    progress=True,
-):
-    """Train and test on every fold with every seed.
+class Trainer(Protocol):
+    """What a yaml gives under ``classifier`` or ``regressor``."""
+
+    steps: int
+    """How often ``advance`` is called for each fold: epochs."""
+    description: dict
+    """All that decides the result, for ``results.json``."""
+
+    def fit_all(
+        self,
+        store: Any,
+        truth: dict,
+        planned: Sequence[tuple[Fold, int]],
+        n_outputs: int,
+        run_opts: RunOptions | None,
+        advance: Callable[[], object],
+    ) -> Iterator[tuple[int, FoldResult]]:
+        """Train folds with seeds; yields their places as they finish."""
+
+
+class FoldByFold:
+    """A trainer whose ``fit`` takes one fold and one seed at a time."""
+
+    fit: Callable[..., FoldResult]
+
+    def fit_all(
+        self,
+        store: Any,
+        truth: dict,
+        planned: Sequence[tuple[Fold, int]],
+        n_outputs: int,
+        run_opts: RunOptions | None,
+        advance: Callable[[], object],
+    ) -> Iterator[tuple[int, FoldResult]]:
+        """As of :class:`Trainer`."""
+        for place, (fold, seed) in enumerate(planned):
+            yield (
+                place,
+                self.fit(
+                    store, truth, fold, n_outputs, seed, run_opts, advance
+                ),
+            )
+
+
+@dataclass(frozen=True)
+class FoldRun:
+    """One fold of one seed, and where its result lies.
+
+    ``folder`` is ``<output_folder>/folds/<number>/seed<seed>``; ``digest`` is
+    of everything that decides the result.
+
+    Example
+    -------
+    >>> run = FoldRun(
+    ...     Fold("x", ("a",), ("b",), ("c",)), 1, getfixture("tmp_path"), "1f")
+    >>> run.finished() is None
+    True
+    """
+
+    fold: Fold
+    seed: int
+    folder: Path
+    digest: str
+
+    def finished(self) -> dict | None:
+        """The content of ``result.json``; ``None`` when it does not hold."""
+        path = self.folder / "result.json"
+        if not path.is_file():
+            return None
+        run = json.loads(path.read_text("utf-8"))
+        return run if run["settings_sha256"] == self.digest else None
+
+    def keep(self, result: FoldResult, about: dict, entries: dict) -> dict:
+        """Save head and result; gives the content of ``result.json``."""
+        fold = self.fold
+        run = {
+            "fold": fold.name,
+            "seed": self.seed,
+            "settings_sha256": self.digest,
+            "n_train": len(fold.train),
+            "n_valid": len(fold.valid),
+            "n_test": len(fold.test),
+            "test": list(fold.test),
+            "selection": result.selection,
+            "history": result.history,
+            **entries,
+        }
+        about = {**about, "fold": fold.name}
+        save_head(self.folder, result.head, result.arguments, about)
+        # Last: its presence says that the fold is finished.
+        replace_text(self.folder / "result.json", json.dumps(run) + "\n")
+        return run
+
+
+def cross_validate(
+    trainer: Trainer,
+    store: Any,
+    targets: Targets,
+    folds: Sequence[Fold],
+    seeds: Sequence[int],
+    output_folder: str | Path,
+    upstream: dict,
+    run_opts: RunOptions | None = None,
+    progress: bool = True,
+) -> list[dict]:
+    """Train and test on every fold with every seed; the folds stay the same.
 
     A fold whose result is already there, made with the same settings, is read
     instead of trained again; so an interrupted run continues where it was.
-
-    Arguments
-    ---------
-    trainer : ProbeTrainer, UtteranceProbeTrainer or LogisticTrainer
-        Has ``steps``, ``description`` and ``fit_all``.
-    store : FeatureStore
-        Frozen features.
-    labels : dict of str to int
-        Class index of each utterance.
-    folds : sequence of Fold
-        All folds.
-    classes : sequence of str
-        Class names in order.
-    seeds : sequence of int
-        Seeds of the training; the folds stay the same.
-    output_folder : str or Path
-        ``folds/<number>/seed<seed>/`` are written below it.
-    upstream : dict
-        Description of the features, saved beside each head.
-    run_opts : RunOptions or None
-        Device and so on.
-    progress : bool
-        Show one progress bar over all folds, seeds and epochs.
-
-    Returns
-    -------
-    list of dict
-        The content of every ``result.json``: ``fold, seed, test, reference,
-        predicted, posteriors, scores, selection, seconds, ...``
+    ``store`` has frozen features and, as ``folder.name``, their digest. Gives
+    the content of every ``result.json``, seed by seed.
     """
+    names = {targets.names_key: list(targets.names)}
     settings = {
-        "classifier": trainer.description,
+        targets.trainer_key: trainer.description,
         "features": store.folder.name,
-        "classes": list(classes),
+        **names,
     }
-    planned = plan(
-        folds, seeds, output_folder, settings, labels.__getitem__, run_opts
+    planned = plan_folds(
+        folds, seeds, output_folder, settings, targets.truth, run_opts
     )
-    runs = [entry.finished() for entry in planned]
-    pending = [i for i, run in enumerate(runs) if run is None]
-    about = {"classes": list(classes), "upstream": upstream}
+    runs = [run.finished() for run in planned]
+    pending = [place for place, run in enumerate(runs) if run is None]
+    about = {**names, "upstream": upstream}
     with tqdm(
         total=len(planned) * trainer.steps,
         initial=(len(planned) - len(pending)) * trainer.steps,
@@ -72,29 +152,60 @@ def run_folds(
         disable=not progress,
     ) as bar:
         started = time.monotonic()
-        for position, outcome in trainer.fit_all(
+        for place, result in trainer.fit_all(
             store,
-            labels,
+            targets.truth,
             [(planned[i].fold, planned[i].seed) for i in pending],
-            len(classes),
+            len(targets.names),
             run_opts,
             bar.update,
         ):
-            entry = planned[pending[position]]
-            result = _result(outcome, [labels[n] for n in entry.fold.test])
-            # Of folds trained together the first one has their time.
-            result["seconds"] = round(time.monotonic() - started, 2)
-            runs[pending[position]] = entry.keep(outcome, about, result)
+            run = planned[pending[place]]
+            entries = {
+                **targets.entries(run.fold.test, result.outputs),
+                # Of folds trained together the first one has their time.
+                "seconds": round(time.monotonic() - started, 2),
+            }
+            runs[pending[place]] = run.keep(result, about, entries)
             started = time.monotonic()
-    return runs
+    return [run for run in runs if run is not None]
 
 
-def _result(outcome, reference):
-    return {
-        "scores": all_scores(reference, outcome.predictions),
-        "reference": reference,
-        "predicted": outcome.predictions,
-        "posteriors": [
-            [round(p, 6) for p in row] for row in outcome.posteriors.tolist()
-        ],
-    }
+def plan_folds(
+    folds: Sequence[Fold],
+    seeds: Sequence[int],
+    output_folder: str | Path,
+    settings: dict,
+    truth: dict,
+    run_opts: RunOptions | None = None,
+) -> list[FoldRun]:
+    """All folds of all seeds, seed by seed.
+
+    Run options with an effect, such as a precision, belong to the settings.
+    """
+    options = {}
+    if run_opts is not None:
+        chosen = run_opts.overridden_args - _WITHOUT_EFFECT
+        options = {name: str(run_opts[name]) for name in sorted(chosen)}
+    planned = []
+    for seed in seeds:
+        for number, fold in enumerate(folds):
+            parts = {
+                "train": fold.train, "valid": fold.valid, "test": fold.test
+            }  # fmt: skip
+            decisive = {
+                "format": _FORMAT,
+                **settings,
+                "seed": seed,
+                "fold": fold.name,
+                "parts": {
+                    part: [[name, truth[name]] for name in names]
+                    for part, names in parts.items()
+                },
+                "run_options": options,
+            }
+            text = json.dumps(decisive, sort_keys=True)
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            folder = Path(output_folder) / "folds" / f"{number:02d}"
+            planned.append(FoldRun(fold, seed, folder / f"seed{seed}", digest))
+    return planned

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import warnings
+from collections.abc import Sequence
 
 import torch
 import torchaudio
@@ -13,21 +14,11 @@ from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
 class MfccStatistics:
     """One vector per utterance from its mel-frequency cepstral coefficients.
 
-    The coefficients and their first and second differences, over windows of
-    25 ms each 10 ms; of every row mean, standard deviation and two quantiles.
-    Loudness is kept: waveforms are not normalised.
-
-    Arguments
-    ---------
-    n_mfcc : int
-        Coefficients, the 0th (energy) included.
-    n_mels : int
-        Mel bands between 0 and 8,000 Hz.
-    quantiles : sequence of float
-        In [0, 1]. The tails of a row say more about its range than minimum
-        and maximum, which single frames decide.
-    device : str
-        Where it runs.
+    The coefficients (the 0th, energy, included) and their first and second
+    differences, over windows of 25 ms each 10 ms; of every row mean, standard
+    deviation and two quantiles: the tails of a row say more about its range
+    than minimum and maximum, which single frames decide. Loudness is kept:
+    waveforms are not normalised.
 
     Example
     -------
@@ -39,8 +30,12 @@ class MfccStatistics:
     """
 
     def __init__(
-        self, n_mfcc=20, n_mels=40, quantiles=(0.1, 0.9), device="cpu"
-    ):
+        self,
+        n_mfcc: int = 20,
+        n_mels: int = 40,
+        quantiles: Sequence[float] = (0.1, 0.9),
+        device: str = "cpu",
+    ) -> None:
         self.description = {
             "kind": "statistics of MFCCs",
             "n_mfcc": n_mfcc,
@@ -71,23 +66,14 @@ class MfccStatistics:
             ).to(device)
 
     @torch.no_grad()
-    def extract(self, waveforms):
-        """Statistics of each waveform.
+    def extract(self, waveforms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Statistics [D] of each waveform [S], 16 kHz.
 
-        Arguments
-        ---------
-        waveforms : list of torch.Tensor
-            [S] each, 16 kHz. One shorter than a window (25 ms) is filled up
-            with zeros.
-
-        Returns
-        -------
-        list of torch.Tensor
-            [D] each.
+        One shorter than a window (25 ms) is filled up with zeros.
         """
         return [self._statistics(waveform) for waveform in waveforms]
 
-    def _statistics(self, waveform):
+    def _statistics(self, waveform: torch.Tensor) -> torch.Tensor:
         missing = max(0, self._window - len(waveform))
         waveform = torch.nn.functional.pad(waveform, (0, missing))
         static = self._mfcc(waveform.to(self._device))  # [n_mfcc, T]

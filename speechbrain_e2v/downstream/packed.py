@@ -1,32 +1,28 @@
 """Batches of frozen features without padding."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from speechbrain_e2v.inference.feature_store import FeatureStore
 from speechbrain_e2v.training.seeding import stable_hash
 
 
 @dataclass(frozen=True)
 class PackedBatch:
-    """Frames of some utterances one after the other, and their classes.
+    """Frames [sum of T, D] of utterances one after the other.
 
-    Arguments
-    ---------
-    frames : torch.Tensor
-        [sum of T, D].
-    num_frames : torch.Tensor
-        Frames of each utterance [B].
-    labels : torch.Tensor
-        Class indices [B].
+    ``num_frames`` [B] are those of each; ``labels`` its class [B], or its
+    ratings [B, n].
     """
 
     frames: torch.Tensor
     num_frames: torch.Tensor
     labels: torch.Tensor
 
-    def to(self, device):
+    def to(self, device: str | torch.device) -> "PackedBatch":
         """The same batch on a device."""
         return replace(
             self,
@@ -39,17 +35,9 @@ class PackedBatch:
 class PackedUtterances(Dataset):
     """Utterances of a feature store; an item is a whole batch.
 
-    Arguments
-    ---------
-    store : FeatureStore
-        Where the frames are.
-    labels : dict of str to int
-        Class index of each utterance.
-
     Example
     -------
-    >>> from speechbrain_e2v.inference.feature_store import (
-    ...     FeatureStore, write_features)
+    >>> from speechbrain_e2v.inference.feature_store import write_features
     >>> folder = write_features(
     ...     getfixture("tmp_path") / "store",
     ...     [("a", torch.ones(3, 2)), ("b", torch.zeros(5, 2))])
@@ -58,33 +46,24 @@ class PackedUtterances(Dataset):
     torch.Size([8, 2])
     """
 
-    def __init__(self, store, labels):
+    def __init__(self, store: FeatureStore, labels: dict) -> None:
         self._store = store
         self._labels = labels
 
-    def __getitem__(self, names):
+    def __getitem__(self, names: Sequence[str]) -> PackedBatch:
         frames, num_frames = self._store.packed(names)
         labels = torch.tensor([self._labels[name] for name in names])
         return PackedBatch(frames, num_frames, labels)
 
-    def loader(self, batches):
+    def loader(self, batches: Iterable[list[str]]) -> DataLoader:
         """DataLoader over lists of utterance ids."""
         return DataLoader(self, sampler=batches, batch_size=None)
 
 
-def batches_in_order(names, batch_size=512):
+def batches_in_order(
+    names: Sequence[str], batch_size: int = 512
+) -> list[list[str]]:
     """Cut ids into lists, the last one shorter; by default for evaluations.
-
-    Arguments
-    ---------
-    names : sequence of str
-        Utterance ids.
-    batch_size : int
-        Utterances in a batch.
-
-    Returns
-    -------
-    list of list of str
 
     Example
     -------
@@ -102,15 +81,6 @@ class ShuffledBatches:
 
     The order is a pure function of seed and epoch.
 
-    Arguments
-    ---------
-    names : sequence of str
-        Utterance ids.
-    batch_size : int
-        Utterances in a batch.
-    seed : int
-        Seed of the orders.
-
     Example
     -------
     >>> batches = ShuffledBatches("abcde", batch_size=2, seed=1)
@@ -118,20 +88,22 @@ class ShuffledBatches:
     [2, 2, 1]
     """
 
-    def __init__(self, names, batch_size, seed):
+    def __init__(
+        self, names: Sequence[str], batch_size: int, seed: int
+    ) -> None:
         self._names = list(names)
         self._batch_size = batch_size
         self._seed = seed
         self._epoch = 0
 
-    def set_epoch(self, epoch):
+    def set_epoch(self, epoch: int) -> None:
         """Choose the order of an epoch."""
         self._epoch = epoch
 
-    def __len__(self):
+    def __len__(self) -> int:
         return -(-len(self._names) // self._batch_size)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[list[str]]:
         generator = torch.Generator().manual_seed(
             stable_hash("probe order", self._seed, self._epoch)
         )

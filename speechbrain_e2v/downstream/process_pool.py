@@ -7,27 +7,20 @@ trainings are not.
 import multiprocessing
 import os
 import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from typing import Any
 
 import torch
 
 
-def usable_processes(device):
-    """How many trainings may run at once.
+def usable_processes(device: str) -> int:
+    """How many trainings may run at once: one on a GPU and with one thread.
 
-    Arguments
-    ---------
-    device : str
-        Of the run options; all trainings would share a GPU.
-
-    Returns
-    -------
-    int
-        With several threads (the CPU cores, unless OMP_NUM_THREADS says less)
-        more than there are, so that no core is idle while the last of a few
-        trainings ends: three times as many, up to 8. With one thread, and on
-        a GPU, 1.
+    With several threads (the CPU cores, unless OMP_NUM_THREADS says less) more
+    than there are, so that no core is idle while the last of a few trainings
+    ends: three times as many, up to 8.
 
     Example
     -------
@@ -40,24 +33,14 @@ def usable_processes(device):
     return max(threads, min(3 * threads, 8)) if threads > 1 else 1
 
 
-def each_in_a_process(function, jobs, processes):
-    """Call a function with every job's arguments.
+def map_in_processes(
+    function: Callable, jobs: Sequence[tuple], processes: int
+) -> Iterator[tuple[int, Any]]:
+    """Call a function with every job's arguments; yields as they finish.
 
-    Arguments
-    ---------
-    function : callable
-        Of a module, not of a script; like its arguments and result, it goes
-        from process to process.
-    jobs : sequence of tuple
-        Its arguments.
-    processes : int
-        At most so many at once. With one, or a single job, nothing is
-        started.
-
-    Yields
-    ------
-    int, object
-        Number of the job and what the function gave, as they finish.
+    Each time the number of the job and what the function gave. It is of a
+    module, not of a script; like its arguments and result, it goes from
+    process to process. With one process, or a single job, none is started.
 
     Raises
     ------
@@ -66,7 +49,7 @@ def each_in_a_process(function, jobs, processes):
 
     Example
     -------
-    >>> dict(each_in_a_process(max, [(1, 2), (5, 3)], processes=1))
+    >>> dict(map_in_processes(max, [(1, 2), (5, 3)], processes=1))
     {0: 2, 1: 5}
     """
     processes = min(processes, len(jobs))
@@ -99,12 +82,14 @@ def each_in_a_process(function, jobs, processes):
             yield futures[future], result
 
 
-def _begin(threads):
+def _begin(threads: int) -> None:
     torch.set_num_threads(threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def _end_with_parent():
+def _end_with_parent() -> None:
     """A parent that is killed cannot say so."""
-    multiprocessing.parent_process().join()
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
     os._exit(1)

@@ -1,96 +1,194 @@
 """``results.json``: the scores of an experiment and all that explains them.
 
-The same form for every task and corpus; tables are generated from it. Scores
-are percent. ``pooled`` scores come from the predictions of all folds together
-(of one seed), averaged over seeds where there are several.
+The same form for every task and corpus; tables are generated from it. Keys
+are only ever added, so that old files stay readable. ``pooled`` scores come
+from the predictions of all folds together (of one seed), averaged over seeds
+where there are several.
 """
 
 import csv
 import io
 import json
+import shlex
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
+import speechbrain
+import torch
 
-from speechbrain_e2v.files.atomic import replace_text
-from speechbrain_e2v.metrics import (
-    SCORES,
-    all_scores,
-    confusion_matrix,
-    fold_spread,
-    speaker_intervals,
+from speechbrain_e2v import __version__
+from speechbrain_e2v.corpora.prepare import completeness_caveats
+from speechbrain_e2v.corpora.protocols import PROTOCOLS, protocol_caveats
+from speechbrain_e2v.downstream.cross_validation import cross_validate
+from speechbrain_e2v.downstream.data import (
+    DownstreamData,
+    without_announcements,
 )
+from speechbrain_e2v.downstream.provenance import commit, heard_caveats
+from speechbrain_e2v.downstream.targets import Targets
+from speechbrain_e2v.files.atomic import replace_text
+from speechbrain_e2v.metrics import fold_spread
+from speechbrain_e2v.training.experiment import Experiment
 
 FORMAT = 1
+# Predictions have a file of their own, epochs are in result.json.
+_LEFT_OUT = ("test", "reference", "predicted", "posteriors", "history")
 
 
-def summarise(runs, classes, speakers):
+def run_folds(
+    experiment: Experiment,
+    data: DownstreamData,
+    targets: Targets,
+    about: dict,
+) -> tuple[dict, list[dict]]:
+    """Train and test in every fold: ``results.json`` and the folds behind it.
+
+    ``about`` is what ``results.json`` says of the task: ``task``, ``corpus``,
+    ``protocol`` and more.
+    """
+    hparams = experiment.hparams
+    trainer = hparams[targets.trainer_key]
+    with without_announcements():
+        runs = cross_validate(
+            trainer,
+            data.store,
+            targets,
+            data.folds,
+            hparams["seeds"],
+            hparams["output_folder"],
+            data.upstream.description,
+            experiment.run_opts,
+            progress=not experiment.run_opts.noprogressbar,
+        )
+    results = {
+        "format": FORMAT,
+        **about,
+        "seeds": list(hparams["seeds"]),
+        **summarise(runs, targets, data.speakers),
+        "folds": [
+            {key: run[key] for key in run if key not in _LEFT_OUT}
+            for run in runs
+        ],
+        targets.trainer_key: trainer.description,
+        **provenance_entries(experiment, data, runs),
+    }
+    return results, runs
+
+
+def write_run(
+    folder: str | Path,
+    results: dict,
+    runs: list[dict],
+    targets: Targets,
+    speakers: dict[str, str | None],
+    title: str,
+) -> None:
+    """Write ``predictions.csv``, then ``results.json``; print the table."""
+    folder = Path(folder)
+    write_predictions(folder / "predictions.csv", runs, targets, speakers)
+    path = write_results(folder / "results.json", results)
+    print(f"\n{title}\n{score_table(results, targets)}\n{path}")
+
+
+def summarise(
+    runs: list[dict],
+    targets: Targets,
+    speakers: Mapping[str, str | None],
+) -> dict:
     """Scores of an experiment.
 
-    Arguments
-    ---------
-    runs : sequence of dict
-        One per fold and seed: ``fold`` (name), ``seed``, ``test`` (ids),
-        ``reference`` and ``predicted`` (class indices).
-    classes : sequence of str
-        Class names in order.
-    speakers : dict of str to str
-        Speaker of each utterance id.
-
-    Returns
-    -------
-    dict
-        ``pooled``, ``interval95``, ``fold_spread``, ``seed_spread``,
-        ``confusion`` (summed over seeds), ``counts``, ``n_predictions``.
+    ``runs``, one per fold and seed, have ``fold`` (name), ``seed``, ``test``
+    (ids), ``reference`` and ``predicted``.
 
     Example
     -------
+    >>> from speechbrain_e2v.downstream.classification.targets import (
+    ...     ClassTargets)
     >>> run = {"fold": "a", "seed": 1, "test": ["u", "v"],
     ...        "reference": [0, 1], "predicted": [0, 0]}
-    >>> summarise([run], ("x", "y"), {"u": "1", "v": "2"})["pooled"]["ua"]
+    >>> found = summarise([run], ClassTargets("xy"), {"u": "1", "v": "2"})
+    >>> found["pooled"]["ua"]
     50.0
     """
-    by_seed = {}
+    by_seed: dict[int, list[dict]] = {}
     for run in runs:
         by_seed.setdefault(run["seed"], []).append(run)
+    seeds = list(by_seed.values())
     pooled = [
-        all_scores(_joined(group, "reference"), _joined(group, "predicted"))
-        for group in by_seed.values()
+        targets.scores(_joined(s, "reference"), _joined(s, "predicted"))
+        for s in seeds
     ]
-    folds = [all_scores(run["reference"], run["predicted"]) for run in runs]
-    reference = _joined(runs, "reference")
-    predicted = _joined(runs, "predicted")
+    folds = [targets.scores(run["reference"], run["predicted"]) for run in runs]
     tested = _joined(runs, "test")
-    confusion = confusion_matrix(reference, predicted, len(classes))
-    first = next(iter(by_seed.values()))
-    counts = np.bincount(_joined(first, "reference"), minlength=len(classes))
     return {
-        "pooled": {n: _mean(scores[n] for scores in pooled) for n in SCORES},
-        "interval95": speaker_intervals(
-            reference,
-            predicted,
+        "pooled": {n: _mean(scores[n] for scores in pooled) for n in pooled[0]},
+        "interval95": targets.intervals(
+            _joined(runs, "reference"),
+            _joined(runs, "predicted"),
             [speakers.get(name) or name for name in tested],
-            len(classes),
         ),
-        "fold_spread": {n: fold_spread([s[n] for s in folds]) for n in SCORES},
-        "seed_spread": {n: fold_spread([s[n] for s in pooled]) for n in SCORES},
-        "confusion": confusion.tolist(),
-        "counts": {
-            name: int(count)
-            for name, count in zip(classes, counts, strict=True)
-        },
+        "fold_spread": _spread(folds),
+        "seed_spread": _spread(pooled),
+        **targets.counts(seeds[0], runs),
         "n_predictions": len(tested),
     }
 
 
-def _joined(runs, key):
+def _joined(runs: list[dict], key: str) -> list:
     return [value for run in runs for value in run[key]]
 
 
-def _mean(values):
+def _mean(values: Iterable[float]) -> float:
     return float(np.mean(list(values)))
 
 
-def write_results(path, results):
+def _spread(scores: Sequence[dict]) -> dict:
+    return {name: fold_spread([s[name] for s in scores]) for name in scores[0]}
+
+
+def protocol_entry(experiment: Experiment, data: DownstreamData) -> dict:
+    """``protocol`` of ``results.json``: what was done, and its marks."""
+    hparams = experiment.hparams
+    card = data.upstream.description.get("card")
+    return {
+        "name": hparams["protocol"],
+        "description": PROTOCOLS[hparams["protocol"]].description,
+        "n_folds": len(data.folds),
+        "split_seed": hparams["split_seed"],
+        "marks": completeness_caveats(data.manifest)
+        + protocol_caveats(data.folds, data.utterances)
+        + heard_caveats(card, data.corpus.name),
+    }
+
+
+def provenance_entries(
+    experiment: Experiment, data: DownstreamData, runs: list[dict]
+) -> dict:
+    """Entries of ``results.json`` which say where the scores come from."""
+    upstream = data.upstream
+    meta = data.manifest.with_suffix(".meta.json").read_text("utf-8")
+    return {
+        "upstream": upstream.description,
+        "upstream_digest": upstream.digest,
+        "feature_layer": upstream.description.get("layer"),
+        "corpus_rows_sha256": json.loads(meta)["content_sha256"],
+        "command": shlex.join(map(str, experiment.command)),
+        "commit": commit(),
+        "versions": {
+            "speechbrain_e2v": __version__,
+            "speechbrain": speechbrain.__version__,
+            "torch": torch.__version__,
+        },
+        "seconds": {
+            "this_command": round(time.monotonic() - data.started, 1),
+            "training": round(sum(run["seconds"] for run in runs), 1),
+        },
+    }
+
+
+def write_results(path: str | Path, results: dict) -> Path:
     """Write ``results.json``, whole or not at all.
 
     Example
@@ -103,89 +201,72 @@ def write_results(path, results):
     return replace_text(path, text + "\n")
 
 
-def write_predictions(path, runs, classes, speakers):
+def write_predictions(
+    path: str | Path,
+    runs: list[dict],
+    targets: Targets,
+    speakers: Mapping[str, str | None],
+) -> Path:
     """Write one csv row per tested utterance, fold and seed.
-
-    Arguments
-    ---------
-    path : str or Path
-        ``predictions.csv``.
-    runs : sequence of dict
-        As for :func:`summarise`, with ``posteriors`` [N][C].
-    classes : sequence of str
-        Class names in order.
-    speakers : dict of str to str
-        Speaker of each utterance id.
 
     Example
     -------
+    >>> from speechbrain_e2v.downstream.classification.targets import (
+    ...     ClassTargets)
     >>> run = {"fold": "a", "seed": 1, "test": ["u"], "reference": [0],
     ...        "predicted": [1], "posteriors": [[0.25, 0.75]]}
     >>> path = getfixture("tmp_path") / "predictions.csv"
-    >>> print(write_predictions(path, [run], "xy", {"u": "1"}).read_text())
+    >>> print(write_predictions(
+    ...     path, [run], ClassTargets("xy"), {"u": "1"}).read_text())
     seed,fold,id,speaker,reference,predicted,p(x),p(y)
     1,a,u,1,x,y,0.25,0.75
     <BLANKLINE>
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["seed", "fold", "id", "speaker", "reference", "predicted"]
-        + [f"p({name})" for name in classes]
-    )
+    writer.writerow(["seed", "fold", "id", "speaker", *targets.columns()])
     for run in runs:
-        for name, reference, predicted, posterior in zip(
-            run["test"],
-            run["reference"],
-            run["predicted"],
-            run["posteriors"],
-            strict=True,
-        ):
-            writer.writerow(
-                [run["seed"], run["fold"], name, speakers.get(name, "")]
-                + [classes[reference], classes[predicted]]
-                + [round(p, 6) for p in posterior]
-            )
+        for name, cells in zip(run["test"], targets.rows(run), strict=True):
+            about = [run["seed"], run["fold"], name, speakers.get(name, "")]
+            writer.writerow(about + cells)
     return replace_text(path, text.getvalue())
 
 
-def score_table(results):
-    """The scores as a table for the terminal.
-
-    Arguments
-    ---------
-    results : dict
-        With the entries of :func:`summarise`.
-
-    Returns
-    -------
-    str
+def score_table(results: dict, targets: Targets) -> str:
+    """The scores of :func:`summarise` as a table for the terminal.
 
     Example
     -------
+    >>> from speechbrain_e2v.downstream.classification.targets import (
+    ...     ClassTargets)
     >>> run = {"fold": "a", "seed": 1, "test": ["u", "v"],
     ...        "reference": [0, 1], "predicted": [0, 0]}
-    >>> scores = summarise([run], "xy", {"u": "1", "v": "2"})
-    >>> print(score_table(scores).splitlines()[1])
+    >>> targets = ClassTargets("xy")
+    >>> scores = summarise([run], targets, {"u": "1", "v": "2"})
+    >>> print(score_table(scores, targets).splitlines()[1])
     WA          50.00   50.00 +- 0.00  (50.00 to 50.00)         0.0 to 100.0
     """
+    titles = {n: n.upper().replace("_", "-") for n in results["pooled"]}
+    width = 1 + max(map(len, titles.values()))
     lines = [
-        f"{'':9}{'pooled':>8}   {'folds: mean +- sd (lowest to highest)':<40}"
-        "95 % over speakers"
+        f"{'':{width}}{'pooled':>8}   "
+        f"{'folds: mean +- sd (lowest to highest)':<40}95 % over speakers"
     ]
-    for name in SCORES:
-        spread = results["fold_spread"][name]
+    for name, title in titles.items():
+        digits = targets.decimals(name)
+        spread = {
+            key: f"{value:.{digits}f}"
+            for key, value in results["fold_spread"][name].items()
+        }
         folds = (
-            f"{spread['mean']:.2f} +- {spread['sd']:.2f}"
-            f"  ({spread['min']:.2f} to {spread['max']:.2f})"
+            f"{spread['mean']} +- {spread['sd']}"
+            f"  ({spread['min']} to {spread['max']})"
         )
-        interval = results["interval95"]
         speakers = "one speaker only"
-        if interval is not None:
-            low, high = interval[name]
-            speakers = f"{low:.1f} to {high:.1f}"
-        title = name.upper().replace("_", "-")
-        lines.append(
-            f"{title:9}{results['pooled'][name]:>8.2f}   {folds:<40}{speakers}"
-        )
+        if name in (results["interval95"] or {}):
+            low, high = results["interval95"][name]
+            digits_of_ends = 1 if digits == 2 else digits
+            speakers = f"{low:.{digits_of_ends}f} to {high:.{digits_of_ends}f}"
+        pooled = f"{results['pooled'][name]:.{digits}f}"
+        lines.append(f"{title:{width}}{pooled:>8}   {folds:<40}{speakers}")
     return "\n".join(lines)

@@ -7,8 +7,11 @@ which does all the rest and returns the content of ``results.json``.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from speechbrain_e2v.corpora.corpus import Corpus
 from speechbrain_e2v.downstream.classification.task import Classification
 from speechbrain_e2v.training.experiment import (
     load_experiment,
@@ -17,20 +20,11 @@ from speechbrain_e2v.training.experiment import (
 )
 
 
-def downstream(corpus, argv=None):
-    """Run a recipe on frozen features.
+def downstream(corpus: Corpus, argv: Sequence[str] | None = None) -> dict:
+    """Run a recipe on frozen features; gives the content of results.json.
 
-    Arguments
-    ---------
-    corpus : Corpus
-        What the recipe's ``<corpus>_prepare.py`` knows.
-    argv : list of str or None
-        ``hparams/x.yaml --key value ...``; ``None``: the command line.
-
-    Returns
-    -------
-    dict
-        The content of ``<output_folder>/results.json``.
+    ``corpus`` is what the recipe's ``<corpus>_prepare.py`` knows; ``argv`` is
+    ``hparams/x.yaml --key value ...``, by default the command line.
 
     Raises
     ------
@@ -53,7 +47,7 @@ def downstream(corpus, argv=None):
     return _task(experiment.hparams).run(corpus, experiment)
 
 
-def _task(hparams):
+def _task(hparams: dict) -> Any:
     task = hparams["task"] if "task" in hparams else Classification()
     if not hasattr(task, "run"):
         raise ValueError(
@@ -63,11 +57,11 @@ def _task(hparams):
     return task
 
 
-def _known_keys(hparams):
+def _known_keys(hparams: dict) -> tuple[str, ...]:
     return ("task", *_task(hparams).keys)
 
 
-def _first_yaml():
+def _first_yaml() -> str:
     """The recipe's linear.yaml, else its first file in order of name."""
     names = sorted(
         path.name for path in Path(sys.argv[0]).parent.glob("hparams/*.yaml")

@@ -4,13 +4,13 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from speechbrain_e2v.downstream.regression.metrics import CORRELATIONS
-from speechbrain_e2v.downstream.regression.results import decimals
-from speechbrain_e2v.downstream.regression.sentiment_metrics import (
+from speechbrain_e2v.downstream.regression.metrics import (
+    CORRELATIONS,
     POLARITY,
     has_polarity,
     steps_name,
 )
+from speechbrain_e2v.downstream.regression.targets import decimals
 from speechbrain_e2v.metrics import SCORES
 from speechbrain_e2v.report.formats import Table
 from speechbrain_e2v.report.paper import paper_row

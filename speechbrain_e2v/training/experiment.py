@@ -17,6 +17,7 @@ import speechbrain as sb
 import yaml
 from hyperpyyaml import load_hyperpyyaml
 from ruamel.yaml.error import YAMLError
+from speechbrain.utils.run_opts import RunOptions
 
 from speechbrain_e2v.training.devices import usable_device
 
@@ -40,7 +41,7 @@ class Experiment:
     """
 
     hparams: dict
-    run_opts: object
+    run_opts: RunOptions
     file: Path
     overrides: str
     command: list

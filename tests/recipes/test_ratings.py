@@ -4,7 +4,7 @@ import pytest
 
 from speechbrain_e2v.corpora.corpus import compare, count
 from speechbrain_e2v.corpora.utterance import Utterance
-from speechbrain_e2v.downstream.regression.ratings import ratings_of
+from speechbrain_e2v.downstream.regression.targets import ratings_of
 from tests.recipes.fake_corpora import (
     iemocap,
     make_text,

@@ -14,7 +14,7 @@ from speechbrain_e2v.downstream.export import read_run
 from speechbrain_e2v.downstream.feature_cache import cached_features
 from speechbrain_e2v.downstream.fold_result import load_head
 from speechbrain_e2v.downstream.regression.probe import RegressionTrainer
-from speechbrain_e2v.downstream.regression.results import rating_scores
+from speechbrain_e2v.downstream.regression.targets import rating_scores
 from speechbrain_e2v.downstream.run import downstream
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.published.encoder_folder import save_encoder

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import bootstrap
 
 from speechbrain_e2v.metrics import (
     SCORES,
@@ -96,17 +97,27 @@ def test_intervals_equal_explicit_resampling_of_speakers():
     found = speaker_intervals(
         reference, predicted, speakers, n_classes=4, draws=50, seed=2
     )
-    times = np.random.default_rng(2).multinomial(5, np.full(5, 0.2), size=50)
-    scores = []
-    for draw in times:
-        chosen = [
-            index
-            for speaker, count in zip(sorted(set(speakers)), draw, strict=True)
-            for _ in range(count)
-            for index in np.flatnonzero(speakers == speaker)
-        ]
-        scores.append(all_scores(reference[chosen], predicted[chosen])["ua"])
-    assert found["ua"] == pytest.approx(np.percentile(scores, [2.5, 97.5]))
+    names = sorted(set(speakers))
+
+    def statistic(drawn, axis):
+        scores = []
+        for draw in drawn:
+            chosen = np.concatenate(
+                [np.flatnonzero(speakers == names[place]) for place in draw]
+            )
+            pair = reference[chosen], predicted[chosen]
+            scores.append(all_scores(*pair)["ua"])
+        return np.array(scores)
+
+    expected = bootstrap(
+        (np.arange(5),),
+        statistic,
+        n_resamples=50,
+        vectorized=True,
+        method="percentile",
+        rng=np.random.default_rng(2),
+    ).confidence_interval
+    assert found["ua"] == pytest.approx(list(expected))
 
 
 def test_one_speaker_has_no_interval():

@@ -1,28 +1,21 @@
 """The picture of a confusion matrix."""
 
-import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from speechbrain_e2v.files.atomic import replaced_file
 
 
-def plot_confusion(path, confusion, classes, title):
-    """Draw counts and row percentages.
+def plot_confusion(
+    path: str | Path, confusion: ArrayLike, classes: Sequence[str], title: str
+) -> Path:
+    """Draw counts and row percentages into a ``.png``.
 
-    Arguments
-    ---------
-    path : str or Path
-        The ``.png`` file, written whole or not at all.
-    confusion : array of int
-        [C, C]: row = class of the reference, column = prediction.
-    classes : sequence of str
-        Class names in order.
-    title : str
-        May have several lines.
-
-    Returns
-    -------
-    Path
+    ``confusion`` is [C, C]: row = class of the reference, column =
+    prediction; ``title`` may have several lines.
 
     Example
     -------
@@ -59,8 +52,6 @@ def plot_confusion(path, confusion, classes, title):
     axes.set_ylabel("reference (utterances)")
     axes.set_title(title, fontsize=10)
     figure.colorbar(image, label="% of the reference class", shrink=0.8)
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.tmp.png")
-    figure.savefig(temporary, dpi=130)
-    os.replace(temporary, path)
-    return path
+    with replaced_file(path) as unfinished:
+        figure.savefig(unfinished, dpi=130)
+    return Path(path)

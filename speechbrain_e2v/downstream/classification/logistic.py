@@ -1,30 +1,29 @@
 """Logistic regression on one vector per utterance."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from speechbrain.utils.run_opts import RunOptions
 
-from speechbrain_e2v.downstream.fold_result import FoldOutcome
+from speechbrain_e2v.corpora.protocols import Fold
+from speechbrain_e2v.downstream.cross_validation import FoldByFold
+from speechbrain_e2v.downstream.fold_result import FoldResult
+from speechbrain_e2v.inference.feature_store import FeatureStore
 from speechbrain_e2v.lobes.heads import LinearHead
 from speechbrain_e2v.metrics import weighted_accuracy
 
 
-class LogisticTrainer:
+class LogisticTrainer(FoldByFold):
     """Standardises the mean over frames and fits a logistic regression.
 
     Deterministic: the seed does not matter. The result is a ``LinearHead``
     that has swallowed the standardisation, so that it is saved and exported
-    like any other probe.
-
-    Arguments
-    ---------
-    inverse_penalties : sequence of float
-        scikit-learn's ``C``; the one with the best validation WA is tested,
-        the smallest of several.
-    max_iterations : int
-        Of the solver.
+    like any other probe. Of ``inverse_penalties``, scikit-learn's ``C``, the
+    one with the best validation WA is tested, the smallest of several.
 
     Example
     -------
@@ -35,8 +34,10 @@ class LogisticTrainer:
     steps = 1
 
     def __init__(
-        self, inverse_penalties=(0.03, 0.1, 0.3, 1.0), max_iterations=2000
-    ):
+        self,
+        inverse_penalties: Sequence[float] = (0.03, 0.1, 0.3, 1.0),
+        max_iterations: int = 2000,
+    ) -> None:
         if not inverse_penalties or min(inverse_penalties) <= 0:
             raise ValueError(
                 f"inverse_penalties is {inverse_penalties}; give one or more "
@@ -51,62 +52,46 @@ class LogisticTrainer:
             "selection": "best validation WA, then the strongest penalty",
         }
 
-    def fit_all(self, store, labels, planned, n_classes, run_opts, advance):
-        """Train on one fold after the other; see ``ProbeTrainer.fit_all``.
-
-        Yields
-        ------
-        int, FoldOutcome
-        """
-        for position, (fold, _) in enumerate(planned):
-            yield position, self.fit(store, labels, fold, n_classes)
-            advance()
-
-    def fit(self, store, labels, fold, n_classes):
-        """Train on a fold; arguments as for ``ProbeTrainer.fit``.
-
-        Returns
-        -------
-        FoldOutcome
-        """
+    def fit(
+        self,
+        store: FeatureStore,
+        truth: dict[str, int],
+        fold: Fold,
+        n_classes: int,
+        seed: int,
+        run_opts: RunOptions | None,
+        advance: Callable[[], object],
+    ) -> FoldResult:
+        """Train on a fold."""
         x_train, x_valid, x_test = (
             store.means(part) for part in (fold.train, fold.valid, fold.test)
         )
         y_train, y_valid = (
-            [labels[name] for name in part] for part in (fold.train, fold.valid)
+            [truth[name] for name in part] for part in (fold.train, fold.valid)
         )
-        best = None
+        selection: dict = {}
         for penalty in self._penalties:
             model = make_pipeline(
                 StandardScaler(),
                 LogisticRegression(C=penalty, max_iter=self._max_iterations),
             ).fit(x_train, y_train)
             wa = weighted_accuracy(y_valid, model.predict(x_valid))
-            if best is None or wa > best["valid_wa"]:
-                best = {"C": penalty, "valid_wa": wa, "model": model}
-        head = linear_head(best.pop("model"), store.dim, n_classes)
+            if not selection or wa > selection["valid_wa"]:
+                selection, best = {"C": penalty, "valid_wa": wa}, model
+        head = linear_head(best, store.dim, n_classes)
         with torch.no_grad():
             vectors = torch.from_numpy(x_test).unsqueeze(1)  # [N, 1, D]
             posteriors = head(vectors).softmax(dim=1)
         arguments = {"input_dim": store.dim, "n_classes": n_classes}
-        return FoldOutcome(head, arguments, posteriors, best)
+        advance()
+        return FoldResult(head, arguments, posteriors, selection)
 
 
-def linear_head(model, input_dim, n_classes):
-    """The pipeline's decision function as a linear layer on raw vectors.
+def linear_head(model: Pipeline, input_dim: int, n_classes: int) -> LinearHead:
+    """A pipeline's decision function as a linear layer on raw vectors.
 
-    Arguments
-    ---------
-    model : sklearn.pipeline.Pipeline
-        Fitted ``StandardScaler`` and ``LogisticRegression``.
-    input_dim : int
-        Width D.
-    n_classes : int
-        All classes; one without a training utterance is never predicted.
-
-    Returns
-    -------
-    LinearHead
+    ``model`` is a fitted ``StandardScaler`` and ``LogisticRegression``. A
+    class without a training utterance is never predicted.
 
     Example
     -------
@@ -119,8 +104,8 @@ def linear_head(model, input_dim, n_classes):
     scaler, regression = (step for _, step in model.steps)
     weight, bias = regression.coef_, regression.intercept_
     if len(regression.classes_) == 2:  # scikit-learn keeps their difference
-        weight, bias = np.concatenate([-weight, weight]) / 2, [-bias, bias]
-        bias = np.concatenate(bias) / 2
+        weight = np.concatenate([-weight, weight]) / 2
+        bias = np.concatenate([-bias, bias]) / 2
     weight = weight / scaler.scale_
     bias = bias - weight @ scaler.mean_
     all_weight = np.zeros((n_classes, input_dim))

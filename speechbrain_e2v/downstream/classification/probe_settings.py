@@ -5,26 +5,14 @@ from dataclasses import dataclass
 
 import torch
 
-from speechbrain_e2v.downstream.config_of_callable import described
+from speechbrain_e2v.corpora.protocols import Fold
+from speechbrain_e2v.downstream.provenance import config_of_callable
 from speechbrain_e2v.training.seeding import stable_hash
 
 
 @dataclass(frozen=True)
 class ProbeSettings:
-    """Head, optimizer, schedule, epochs and batches.
-
-    Arguments
-    ---------
-    head : callable
-        ``head(input_dim=..., n_classes=...)`` builds the classifier.
-    optimizer : callable
-        ``optimizer(parameters)``.
-    schedule : callable
-        ``schedule(optimizer)``, stepped once per epoch.
-    number_of_epochs : int
-        Epochs.
-    batch_size : int
-        Utterances in a training batch.
+    """Head, optimizer, schedule (stepped once per epoch), epochs, batches.
 
     Raises
     ------
@@ -43,54 +31,46 @@ class ProbeSettings:
     {'name': 'RMSprop', 'lr': 0.0005}
     """
 
-    head: Callable
-    optimizer: Callable
-    schedule: Callable
+    head: Callable[..., torch.nn.Module]
+    optimizer: Callable[..., torch.optim.Optimizer]
+    schedule: Callable[..., torch.optim.lr_scheduler.LRScheduler]
     number_of_epochs: int
     batch_size: int = 128
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.number_of_epochs < 1 or self.batch_size < 1:
             raise ValueError(
                 f"number_of_epochs is {self.number_of_epochs} and batch_size "
                 f"is {self.batch_size}; both must be at least 1"
             )
 
-    def describe(self, kind):
+    def describe(self, kind: str) -> dict:
         """What decides the result, for ``results.json``."""
+        schedule = config_of_callable(self.schedule)
         return {
             "kind": kind,
-            "head": described(self.head),
-            "optimizer": described(self.optimizer),
-            "schedule": {**described(self.schedule), "stepped": "per epoch"},
+            "head": config_of_callable(self.head),
+            "optimizer": config_of_callable(self.optimizer),
+            "schedule": {**schedule, "stepped": "per epoch"},
             "number_of_epochs": self.number_of_epochs,
             "batch_size": self.batch_size,
             "selection": "first epoch with the best validation WA",
         }
 
-    def head_arguments(self, input_dim, n_classes):
+    def head_arguments(self, input_dim: int, n_classes: int) -> dict:
         """All that the head is built with, to build it again."""
         chosen = getattr(self.head, "keywords", {})
         return {**chosen, "input_dim": input_dim, "n_classes": n_classes}
 
-    def build_head(self, input_dim, n_classes, seed):
+    def build_head(
+        self, input_dim: int, n_classes: int, seed: int
+    ) -> torch.nn.Module:
         """The head with the initial weights of a seed."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return self.head(input_dim=input_dim, n_classes=n_classes)
 
 
-def fold_seed(seed, fold):
-    """Seed of one fold's training.
-
-    Arguments
-    ---------
-    seed : int
-        Of the run.
-    fold : Fold
-
-    Returns
-    -------
-    int
-    """
+def fold_seed(seed: int, fold: Fold) -> int:
+    """Seed of one fold's training, from that of the run."""
     return stable_hash("probe", seed, fold.name)

@@ -1,26 +1,24 @@
 """The task of most recipes: emotions from frozen features."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+from speechbrain_e2v.corpora.corpus import Corpus
 from speechbrain_e2v.corpora.labels import LabelSet
+from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.downstream.classification.confusion import plot_confusion
-from speechbrain_e2v.downstream.cross_validation import run_folds
+from speechbrain_e2v.downstream.classification.targets import ClassTargets
 from speechbrain_e2v.downstream.data import (
     KEYS,
-    gather,
-    protocol_entry,
-    provenance_entries,
-    without_announcements,
-    without_predictions,
+    DownstreamData,
+    prepare_data,
 )
 from speechbrain_e2v.downstream.results import (
-    FORMAT,
-    score_table,
-    summarise,
-    write_predictions,
-    write_results,
+    protocol_entry,
+    run_folds,
+    write_run,
 )
-from speechbrain_e2v.training.experiment import one_line_errors
+from speechbrain_e2v.training.experiment import Experiment, one_line_errors
 
 
 class Classification:
@@ -34,100 +32,49 @@ class Classification:
 
     keys = (*KEYS, "classifier")
 
-    def run(self, corpus, experiment):
-        """Run the experiment and write its results.
-
-        Arguments
-        ---------
-        corpus : Corpus
-            What the recipe's ``<corpus>_prepare.py`` knows.
-        experiment : Experiment
-            Command line and yaml.
-
-        Returns
-        -------
-        dict
-            The content of ``<output_folder>/results.json``.
-        """
+    def run(self, corpus: Corpus, experiment: Experiment) -> dict:
+        """Run the experiment; writes and gives ``results.json``."""
         with one_line_errors():
-            material = gather(corpus, experiment, _labelled, ("classifier",))
+            data = prepare_data(corpus, experiment, _labelled, ("classifier",))
         about = {
             "task": "emotion classification, frozen features",
-            "corpus": material.corpus.name,
-            "protocol": protocol_entry(experiment, material),
+            "corpus": data.corpus.name,
+            "protocol": protocol_entry(experiment, data),
         }
-        return run_classifier(experiment, material, about, _title)
+        return run_classifier(experiment, data, about, _title)
 
 
-def run_classifier(experiment, material, about, title):
+def run_classifier(
+    experiment: Experiment,
+    data: DownstreamData,
+    about: dict,
+    title: Callable[[dict], str],
+) -> dict:
     """Train and test in every fold; write, print and return the results.
 
-    Arguments
-    ---------
-    experiment : Experiment
-        Its yaml has ``classifier``, ``seeds`` and ``output_folder``.
-    material : Material
-        Features, labels and folds.
-    about : dict
-        What ``results.json`` says of the task: ``task``, ``corpus``,
-        ``protocol`` and more.
-    title : callable
-        Results to the lines above their table.
-
-    Returns
-    -------
-    dict
-        The content of ``<output_folder>/results.json``.
+    The yaml has ``classifier``, ``seeds`` and ``output_folder``; ``about`` is
+    what ``results.json`` says of the task; ``title`` makes of it the lines
+    above the table.
     """
-    hparams = experiment.hparams
-    classes = material.corpus.classes
-    codes = LabelSet(classes).encode(material.utterances)
-    ids = [utterance.id for utterance in material.utterances]
-    output_folder = Path(hparams["output_folder"])
-    with without_announcements():
-        runs = run_folds(
-            hparams["classifier"],
-            material.store,
-            dict(zip(ids, codes, strict=True)),
-            material.folds,
-            classes,
-            hparams["seeds"],
-            output_folder,
-            material.upstream.description,
-            experiment.run_opts,
-            progress=not experiment.run_opts.noprogressbar,
-        )
-    speakers = material.speakers
-    results = {
-        "format": FORMAT,
-        **about,
-        "classes": list(classes),
-        "seeds": list(hparams["seeds"]),
-        **summarise(runs, classes, speakers),
-        "folds": [without_predictions(run) for run in runs],
-        "classifier": hparams["classifier"].description,
-        **provenance_entries(experiment, material, runs),
-    }
-    write_predictions(
-        output_folder / "predictions.csv", runs, classes, speakers
-    )
+    classes = data.corpus.classes
+    codes = LabelSet(classes).encode(data.utterances)
+    ids = [utterance.id for utterance in data.utterances]
+    targets = ClassTargets(classes, dict(zip(ids, codes, strict=True)))
+    folder = Path(experiment.hparams["output_folder"])
+    about = {**about, "classes": list(classes)}
+    results, runs = run_folds(experiment, data, targets, about)
     plot_confusion(
-        output_folder / "confusion.png",
-        results["confusion"],
-        classes,
-        title(results),
+        folder / "confusion.png", results["confusion"], classes, title(results)
     )
-    write_results(output_folder / "results.json", results)
-    print(f"\n{title(results)}\n{score_table(results)}")
-    print(f"{output_folder / 'results.json'}")
+    write_run(folder, results, runs, targets, data.speakers, title(results))
     return results
 
 
-def _labelled(corpus, utterances):
+def _labelled(corpus: Corpus, utterances: list[Utterance]) -> list[Utterance]:
     return LabelSet(corpus.classes).apply(utterances)
 
 
-def _title(results):
+def _title(results: dict) -> str:
     protocol = results["protocol"]
     pooled = results["pooled"]
     scores = "  ".join(f"{n.upper()} {pooled[n]:.2f}" for n in ("wa", "ua"))

@@ -7,90 +7,82 @@ times less work.
 """
 
 from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from speechbrain.utils.distributed import infer_device
+from speechbrain.utils.run_opts import RunOptions
 
-from speechbrain_e2v.downstream.batched_heads import (
-    HeadsTogether,
-    shuffled_rows,
+from speechbrain_e2v.corpora.protocols import Fold
+from speechbrain_e2v.downstream.batched_heads import BatchedHeads, shuffled_rows
+from speechbrain_e2v.downstream.best_epoch import BestEpoch
+from speechbrain_e2v.downstream.classification.probe_settings import (
+    ProbeSettings,
+    fold_seed,
 )
-from speechbrain_e2v.downstream.classification.probe_settings import fold_seed
-from speechbrain_e2v.downstream.fold_result import FoldOutcome
+from speechbrain_e2v.downstream.fold_result import FoldResult
+from speechbrain_e2v.inference.feature_store import FeatureStore
 
 
 class UtteranceProbeTrainer:
-    """Trains the heads of all folds and seeds as one batched model.
+    """Trains the heads of all folds and seeds as one batched model."""
 
-    Arguments
-    ---------
-    settings : ProbeSettings
-        Head, optimizer, schedule, epochs and batches.
-    """
-
-    def __init__(self, settings):
+    def __init__(self, settings: ProbeSettings) -> None:
         self._settings = settings
         self.steps = settings.number_of_epochs
         self.description = settings.describe("probe on utterance means")
 
-    def fit_all(self, store, labels, planned, n_classes, run_opts, advance):
-        """Train on every fold.
-
-        Arguments
-        ---------
-        store : FeatureStore
-            Frozen features; their means over frames are taken.
-        labels : dict of str to int
-            Class index of each utterance.
-        planned : sequence of (Fold, int)
-            Folds, and seeds of initial weights and batch orders.
-        n_classes : int
-            Number of classes.
-        run_opts : RunOptions or None
-            Device.
-        advance : callable
-            Called with nothing after each epoch of each fold.
-
-        Yields
-        ------
-        int, FoldOutcome
-            Position in ``planned`` and what came out, in any order.
-        """
+    def fit_all(
+        self,
+        store: FeatureStore,
+        truth: dict[str, int],
+        planned: Sequence[tuple[Fold, int]],
+        n_classes: int,
+        run_opts: RunOptions | None,
+        advance: Callable[[], object],
+    ) -> Iterator[tuple[int, FoldResult]]:
+        """Train on every fold; ``Trainer.fit_all``."""
         device = (run_opts or {}).get("device") or infer_device()
         names = sorted({n for f, _ in planned for n in _names(f)})
         index = {name: row for row, name in enumerate(names)}
         vectors = torch.from_numpy(store.means(names)).to(device)
-        classes = torch.tensor([labels[n] for n in names], device=device)
+        classes = torch.tensor([truth[n] for n in names], device=device)
         # Heads go together while they take the same number of steps.
         groups = defaultdict(list)
-        for position, (fold, _) in enumerate(planned):
-            groups[-(-len(fold.train) // self._settings.batch_size)].append(
-                position
-            )
-        for positions in groups.values():
-            outcomes = self._fit_group(
-                [planned[i] for i in positions],
+        for place, (fold, _) in enumerate(planned):
+            steps = -(-len(fold.train) // self._settings.batch_size)
+            groups[steps].append(place)
+        for places in groups.values():
+            results = self._fit_group(
+                [planned[i] for i in places],
                 vectors, classes, index, n_classes, advance,
             )  # fmt: skip
-            yield from zip(positions, outcomes, strict=True)
+            yield from zip(places, results, strict=True)
 
-    def _fit_group(self, planned, vectors, classes, index, n_classes, advance):
+    def _fit_group(
+        self,
+        planned: Sequence[tuple[Fold, int]],
+        vectors: torch.Tensor,
+        classes: torch.Tensor,
+        index: dict[str, int],
+        n_classes: int,
+        advance: Callable[[], object],
+    ) -> Iterator[FoldResult]:
         settings, width = self._settings, vectors.shape[1]
         seeds = [fold_seed(seed, fold) for fold, seed in planned]
         heads = [
             settings.build_head(width, n_classes, seed).to(vectors.device)
             for seed in seeds
         ]
-        together = HeadsTogether(
+        batched = BatchedHeads(
             heads, vectors, classes, settings.optimizer, settings.schedule
         )
         valid = [[index[n] for n in fold.valid] for fold, _ in planned]
         truth = [classes[rows] for rows in valid]
-        best = [None] * len(planned)
-        history = [[] for _ in planned]
+        best = [BestEpoch("valid_wa") for _ in planned]
         for epoch in range(1, self.steps + 1):
-            lr, momentum = together.step_sizes
-            losses = together.train_epoch(
+            lr, momentum = batched.step_sizes
+            losses = batched.train_epoch(
                 [
                     shuffled_rows(
                         fold.train, index, settings.batch_size, seed, epoch
@@ -98,32 +90,30 @@ class UtteranceProbeTrainer:
                     for (fold, _), seed in zip(planned, seeds, strict=True)
                 ]
             ).tolist()
-            for i, logits in enumerate(together.logits(valid)):
+            for i, logits in enumerate(batched.logits(valid)):
                 hits = (logits.argmax(dim=1) == truth[i]).sum().item()
-                wa = 100 * (hits / len(truth[i]))
                 entry = {
                     "epoch": epoch,
                     "lr": lr,
                     "momentum": momentum,
                     "train_loss": losses[i],
-                    "valid_wa": wa,
+                    "valid_wa": 100 * (hits / len(truth[i])),
                 }
-                history[i].append(entry)
-                if best[i] is None or wa > best[i]["valid_wa"]:
-                    best[i] = entry
-                    for name, value in heads[i].state_dict().items():
-                        value.copy_(together.state[name][i].detach())
+                best[i].update(entry, batched.state_of(i))
                 advance()
-        for i, (fold, _) in enumerate(planned):
+        for (fold, _), head, chosen in zip(planned, heads, best, strict=True):
+            head.load_state_dict(chosen.state)
             rows = [index[n] for n in fold.test]
             with torch.no_grad():
-                logits = heads[i](vectors[rows].unsqueeze(1))
-            posteriors = logits.softmax(dim=1).cpu()
-            arguments = settings.head_arguments(width, n_classes)
-            yield FoldOutcome(
-                heads[i].eval(), arguments, posteriors, best[i], history[i]
+                logits = head(vectors[rows].unsqueeze(1))  # [N, 1, D]
+            yield FoldResult(
+                head.eval(),
+                settings.head_arguments(width, n_classes),
+                logits.softmax(dim=1).cpu(),
+                chosen.entry,
+                chosen.history,
             )
 
 
-def _names(fold):
+def _names(fold: Fold) -> tuple[str, ...]:
     return (*fold.train, *fold.valid, *fold.test)

@@ -2,11 +2,14 @@
 
 import copy
 import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import speechbrain as sb
 import torch
 import torch.nn.functional as F
 
+from speechbrain_e2v.downstream.best_epoch import BestEpoch
 from speechbrain_e2v.metrics import unweighted_accuracy
 from speechbrain_e2v.training.brain import E2VBrain
 
@@ -22,7 +25,7 @@ class ConversationBrain(E2VBrain):
         Parameters to optimizer.
     hparams : dict
         ``seed``; ``vectors`` and ``units`` of all utterances;
-        ``watches``, a :class:`Watch` per fold.
+        ``parts``, a :class:`ValidationPart` per fold.
     run_opts : RunOptions, dict or None
         Device and so on.
     """
@@ -64,14 +67,19 @@ class ConversationBrain(E2VBrain):
             self._train_loss = float(stage_loss)
         if stage == sb.Stage.VALID:
             predicted = torch.cat(self._logits).argmax(dim=1).tolist()
-            entry = {"epoch": epoch, "train_loss": self._train_loss}
-            for watch in self.hparams.watches:
-                watch.look(entry, predicted, self.modules.model)
+            for part in self.hparams.parts:
+                chosen = [predicted[place] for place in part.places]
+                entry = {
+                    "epoch": epoch,
+                    "train_loss": self._train_loss,
+                    "valid_uar": unweighted_accuracy(part.labels, chosen),
+                }
+                part.best.update(entry, self.modules.model.state_dict())
 
     def unfinished(self, epochs):
         """Epochs until no fold waits for a better one."""
         return itertools.takewhile(
-            lambda _: not all(watch.ended for watch in self.hparams.watches),
+            lambda _: not all(part.best.ended for part in self.hparams.parts),
             epochs,
         )
 
@@ -88,45 +96,10 @@ class ConversationBrain(E2VBrain):
         return torch.cat(logits).float().softmax(dim=1).cpu()
 
 
-class Watch:
-    """Chooses the epoch of one fold.
+@dataclass
+class ValidationPart:
+    """One fold's samples among all that are validated, and its best epoch."""
 
-    Arguments
-    ---------
-    places : sequence of int
-        Where the fold's validation samples are among all that are validated.
-    labels : sequence of int
-        Their classes.
-    patience : int
-        Epochs without a better UAR after which nothing more is looked at.
-
-    Example
-    -------
-    >>> watch = Watch([1], [0], patience=1)
-    >>> for epoch, predicted in enumerate(([9, 0], [9, 1], [9, 0]), start=1):
-    ...     watch.look({"epoch": epoch}, predicted, torch.nn.Linear(1, 1))
-    >>> watch.best["epoch"], watch.ended, len(watch.history)
-    (1, True, 2)
-    """
-
-    def __init__(self, places, labels, patience):
-        self._places = places
-        self._labels = labels
-        self._patience = patience
-        self.best = None
-        self.state = None
-        self.ended = False
-        self.history = []
-
-    def look(self, entry, predicted, model):
-        """Compare an epoch with the best one so far."""
-        if self.ended:
-            return
-        chosen = [predicted[place] for place in self._places]
-        uar = unweighted_accuracy(self._labels, chosen)
-        entry = {**entry, "valid_uar": uar}
-        self.history.append(entry)
-        if self.best is None or uar > self.best["valid_uar"]:
-            self.best = entry
-            self.state = copy.deepcopy(model.state_dict())
-        self.ended = entry["epoch"] - self.best["epoch"] >= self._patience
+    places: Sequence[int]
+    labels: Sequence[int]
+    best: BestEpoch

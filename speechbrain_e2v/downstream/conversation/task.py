@@ -19,10 +19,10 @@ from speechbrain_e2v.downstream.conversation.caveats import conversation_marks
 from speechbrain_e2v.downstream.conversation.samples import describe, samples_of
 from speechbrain_e2v.downstream.data import (
     KEYS,
-    Material,
+    DownstreamData,
     checked_device,
-    protocol_entry,
 )
+from speechbrain_e2v.downstream.results import protocol_entry
 from speechbrain_e2v.training.experiment import one_line_errors
 
 _OPTIONS = ("context_turns", "min_context_turns", "target_utterance")
@@ -159,7 +159,7 @@ def _gather(corpus, experiment, keys):
         }
     )
     store = Conversations(utterances, samples, inputs.loaded.values())
-    material = Material(
+    material = DownstreamData(
         corpus, manifest, targets, folds, store, inputs, started
     )
     return material, samples, about

@@ -11,20 +11,21 @@ import hashlib
 import torch
 from speechbrain.utils.distributed import infer_device
 
-from speechbrain_e2v.downstream.config_of_callable import described
+from speechbrain_e2v.downstream.best_epoch import BestEpoch
 from speechbrain_e2v.downstream.conversation.batches import BatchesOfLikeLength
 from speechbrain_e2v.downstream.conversation.brain import (
     ConversationBrain,
-    Watch,
+    ValidationPart,
 )
 from speechbrain_e2v.downstream.conversation.inputs import fitted_inputs
 from speechbrain_e2v.downstream.conversation.model import ConversationModel
-from speechbrain_e2v.downstream.fold_result import FoldOutcome
+from speechbrain_e2v.downstream.fold_result import FoldResult
 from speechbrain_e2v.downstream.packed import batches_in_order
 from speechbrain_e2v.downstream.process_pool import (
-    each_in_a_process,
+    map_in_processes,
     usable_processes,
 )
+from speechbrain_e2v.downstream.provenance import config_of_callable
 from speechbrain_e2v.training.seeding import stable_hash
 
 
@@ -78,10 +79,11 @@ class ConversationTrainer:
         self._patience = patience
         self._batch_size = batch_size
         self.steps = number_of_epochs
+        described = config_of_callable(network)
         self.description = {
-            "kind": f"conversation network {described(network)['name']}",
-            "network": described(network),
-            "optimizer": described(optimizer),
+            "kind": f"conversation network {described['name']}",
+            "network": described,
+            "optimizer": config_of_callable(optimizer),
             **numbers,
             "selection": "first epoch with the best validation UAR",
         }
@@ -106,7 +108,7 @@ class ConversationTrainer:
 
         Yields
         ------
-        int, FoldOutcome
+        int, FoldResult
             Position in ``planned`` and what came out.
         """
         groups = {}
@@ -125,7 +127,7 @@ class ConversationTrainer:
             for positions in groups
         ]
         device = getattr(run_opts, "device", None) or infer_device()
-        for number, outcomes in each_in_a_process(
+        for number, outcomes in map_in_processes(
             self.train, jobs, usable_processes(device)
         ):
             for position, outcome in zip(groups[number], outcomes, strict=True):
@@ -147,7 +149,7 @@ class ConversationTrainer:
 
         Returns
         -------
-        list of FoldOutcome
+        list of FoldResult
             One per fold.
         """
         train = folds[0].train
@@ -156,11 +158,11 @@ class ConversationTrainer:
         vectors, units, n_units, unit_dim = fitted_inputs(store, train)
         valid = list(dict.fromkeys(name for f in folds for name in f.valid))
         place = {name: number for number, name in enumerate(valid)}
-        watches = [
-            Watch(
+        parts = [
+            ValidationPart(
                 [place[name] for name in fold.valid],
                 [labels[name] for name in fold.valid],
-                self._patience,
+                BestEpoch("valid_uar", patience=self._patience),
             )
             for fold in folds
         ]
@@ -183,7 +185,7 @@ class ConversationTrainer:
                     "seed": seed,
                     "vectors": vectors,
                     "units": units,
-                    "watches": watches,
+                    "parts": parts,
                     "max_grad_norm": float("inf"),
                 },
                 run_opts,
@@ -198,16 +200,16 @@ class ConversationTrainer:
                 progressbar=False,
             )
         outcomes = []
-        for fold, watch in zip(folds, watches, strict=True):
-            model = brain.model_of(watch.state)
+        for fold, part in zip(folds, parts, strict=True):
+            model = brain.model_of(part.best.state)
             test = store.loader(batches_in_order(fold.test), labels)
             outcomes.append(
-                FoldOutcome(
+                FoldResult(
                     model,
                     arguments,
                     brain.posteriors(model, test),
-                    watch.best,
-                    watch.history,
+                    part.best.entry,
+                    part.best.history,
                 )
             )
         return outcomes

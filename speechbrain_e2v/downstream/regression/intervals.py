@@ -2,49 +2,39 @@
 
 As :func:`speechbrain_e2v.metrics.speaker_intervals`: utterances of one speaker
 go together. Correlations come from sums of each speaker, so that thousands of
-draws are one matrix product.
+draws are a few products.
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from speechbrain_e2v.downstream.regression.metrics import (
     CORRELATIONS,
+    Scale,
     correlations,
-)
-from speechbrain_e2v.downstream.regression.sentiment_metrics import (
     has_polarity,
     has_zero_classes,
     non_zero_classes,
     steps,
     steps_name,
 )
-from speechbrain_e2v.metrics import speaker_intervals
-
-_PERCENTILES = (2.5, 97.5)
+from speechbrain_e2v.metrics import drawn_intervals, speaker_intervals
 
 
 def rating_intervals(
-    reference, predicted, speakers, scales, draws=2000, seed=0
-):
+    reference: NDArray,
+    predicted: NDArray,
+    speakers: Sequence[str],
+    scales: Mapping[str, Scale],
+    draws: int = 2000,
+    seed: int = 0,
+) -> dict[str, list[float]] | None:
     """95 % percentile intervals when speakers are drawn with replacement.
 
-    Arguments
-    ---------
-    reference, predicted : numpy.ndarray
-        [N, n], targets in the order of ``scales``.
-    speakers : sequence of str
-        Speaker of each utterance.
-    scales : mapping of str to tuple of float
-        Lowest and highest rating by name.
-    draws : int
-        How often the speakers are drawn.
-    seed : int
-        Seed of the draws.
-
-    Returns
-    -------
-    dict or None
-        ``{score: [low, high]}``; ``None`` for fewer than two speakers.
+    ``reference`` and ``predicted`` are [N, n], targets in the order of
+    ``scales``. ``None`` for fewer than two speakers.
 
     Example
     -------
@@ -52,72 +42,69 @@ def rating_intervals(
     >>> rating_intervals(values, values, "aabb", {"x": (1, 5)})["mae_x"]
     [0.0, 0.0]
     """
-    names, owner = np.unique(np.asarray(list(speakers)), return_inverse=True)
-    if len(names) < 2:
+    voices = np.asarray(list(speakers))
+    owner = np.unique(voices, return_inverse=True)[1]
+    centres = np.stack([reference.mean(axis=0), predicted.mean(axis=0)])
+    columns = [
+        moment_columns(reference[:, i], predicted[:, i], centres[:, i])
+        for i in range(len(scales))
+    ]
+    sums = np.zeros((owner.max() + 1, len(scales), len(columns[0])))
+    np.add.at(sums, owner, np.stack(columns).transpose(2, 0, 1))
+
+    def scores_of(drawn: NDArray) -> dict[str, NDArray]:  # [R, n, 7]
+        each = [
+            scores_of_moments(drawn[:, i], centres[:, i])
+            for i in range(len(scales))
+        ]
+        means = {k: np.mean([s[k] for s in each], axis=0) for k in CORRELATIONS}
+        return means | {
+            f"{score}_{name}": scores[score]
+            for name, scores in zip(scales, each, strict=True)
+            for score in CORRELATIONS
+        }
+
+    intervals = drawn_intervals(sums, scores_of, draws, seed)
+    if intervals is None:
         return None
-    times = np.random.default_rng(seed).multinomial(
-        len(names), np.full(len(names), 1 / len(names)), size=draws
-    )
-    drawn = {
-        name: drawn_scores(reference[:, i], predicted[:, i], owner, times)
-        for i, name in enumerate(scales)
-    }
-    values = {
-        score: np.mean([scores[score] for scores in drawn.values()], axis=0)
-        for score in CORRELATIONS
-    } | {
-        f"{score}_{name}": scores[score]
-        for name, scores in drawn.items()
-        for score in CORRELATIONS
-    }
-    intervals = {
-        name: np.percentile(value, _PERCENTILES).tolist()
-        for name, value in values.items()
-    }
     for i, (name, scale) in enumerate(scales.items()):
         if has_polarity(scale):
             pair = reference[:, i], predicted[:, i]
-            found = _of_classes(*pair, speakers, scale, draws, seed)
+            found = _of_classes(*pair, voices, scale, draws, seed)
             intervals |= {f"{k}_{name}": v for k, v in found.items()}
     return intervals
 
 
-def drawn_scores(reference, predicted, owner, times):
-    """CCC, correlation and error of each draw.
+def moment_columns(
+    reference: NDArray, predicted: NDArray, centres: NDArray
+) -> NDArray:
+    """What each utterance adds to the sums behind the scores, [7, N].
 
-    Arguments
-    ---------
-    reference, predicted : numpy.ndarray
-        [N].
-    owner : numpy.ndarray
-        Speaker of each utterance, integers [N].
-    times : numpy.ndarray
-        How often each draw has each speaker [R, S].
+    Around centres: sums of squares lose no digits to an offset.
+    """
+    a, b = reference - centres[0], predicted - centres[1]
+    error = np.abs(reference - predicted)
+    return np.stack([np.ones_like(a), a, b, a * a, b * b, a * b, error])
 
-    Returns
-    -------
-    dict
-        Score name to numpy.ndarray [R].
+
+def scores_of_moments(sums: NDArray, centres: NDArray) -> dict[str, NDArray]:
+    """CCC, correlation and error of R sums of :func:`moment_columns` [R, 7].
 
     Example
     -------
     >>> x, y = np.array([1.0, 2.0, 4.0]), np.array([1.0, 3.0, 3.0])
-    >>> drawn_scores(x, y, np.array([0, 0, 1]), np.array([[1, 1]]))["mae"]
+    >>> centres = np.zeros(2)
+    >>> sums = moment_columns(x, y, centres).sum(axis=1)
+    >>> scores_of_moments(sums[None], centres)["mae"]
     array([0.66666667])
     """
-    # Around the means: sums of squares lose no digits to an offset.
-    a, b = reference - reference.mean(), predicted - predicted.mean()
-    error = np.abs(reference - predicted)
-    columns = np.stack([np.ones_like(a), a, b, a * a, b * b, a * b, error])
-    each = np.zeros((times.shape[1], len(columns)))
-    np.add.at(each, owner, columns.T)
-    count, *sums = (times @ each).T
+    count, *rest = sums.T
     mean_a, mean_b, square_a, square_b, product, error = (
-        x / count for x in sums
+        x / count for x in rest
     )
     found = correlations(
-        mean_a + reference.mean(),
-        mean_b + predicted.mean(),
+        mean_a + centres[0],
+        mean_b + centres[1],
         np.maximum(square_a - mean_a**2, 0.0),
         np.maximum(square_b - mean_b**2, 0.0),
         product - mean_a * mean_b,
@@ -125,20 +112,30 @@ def drawn_scores(reference, predicted, owner, times):
     return {**found, "mae": error}
 
 
-def _of_classes(reference, predicted, speakers, scale, draws, seed):
-    whole = round(scale[1] - scale[0]) + 1
-    speakers = np.asarray(list(speakers))
+def _of_classes(
+    reference: NDArray,
+    predicted: NDArray,
+    speakers: NDArray,
+    scale: Scale,
+    draws: int,
+    seed: int,
+) -> dict[str, list[float]]:
     *signs, kept = non_zero_classes(reference, predicted)
+    step = [steps(values, scale) for values in (reference, predicted)]
+    whole = round(scale[1] - scale[0]) + 1
     tasks = {
-        "has_zero": (*has_zero_classes(reference, predicted), speakers, 2),
-        "non_zero": (*signs, speakers[kept], 2),
+        "has_zero": (has_zero_classes(reference, predicted), speakers, 2),
+        "non_zero": (signs, speakers[kept], 2),
+        "steps": (step, speakers, whole),
     }
     found = {}
-    for name, task in tasks.items():
-        intervals = speaker_intervals(*task, draws, seed)
-        if intervals is not None:
+    for name, ((a, b), voices, size) in tasks.items():
+        intervals = speaker_intervals(a, b, voices.tolist(), size, draws, seed)
+        if intervals is None:
+            continue
+        if name == "steps":
+            found[steps_name(scale)] = intervals["wa"]
+        else:
             found[f"acc2_{name}"] = intervals["wa"]
             found[f"wf1_{name}"] = intervals["wf1"]
-    step = [steps(values, scale) for values in (reference, predicted)]
-    intervals = speaker_intervals(*step, speakers, whole, draws, seed)
-    return {**found, steps_name(scale): intervals["wa"]}
+    return found

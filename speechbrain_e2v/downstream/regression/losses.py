@@ -5,26 +5,23 @@ valence and dominance. ``real`` [N, n] is False where there is no target; what
 stands there is never looked at.
 """
 
+from collections.abc import Callable
+
 import torch
+from torch import Tensor
 
 _TINY = 1e-8  # far below any variance of ratings
 
 
-def concordance(predicted, target, real=None):
+def concordance(
+    predicted: Tensor, target: Tensor, real: Tensor | None = None
+) -> Tensor:
     """Concordance correlation coefficient of each target (Lin, 1989).
 
     ``2 cov / (var + var + (difference of means)^2)`` with variances over N.
 
-    Arguments
-    ---------
-    predicted, target : torch.Tensor, [N, n]
-    real : torch.Tensor, [N, n], bool, optional
-
-    Returns
-    -------
-    torch.Tensor, [n]
-        In [-1, 1], fp32. Exactly 0, with finite gradients, where nothing
-        varies and where nothing is real.
+    [n], in [-1, 1], fp32. Exactly 0, with finite gradients, where nothing
+    varies and where nothing is real.
 
     Raises
     ------
@@ -49,18 +46,12 @@ def concordance(predicted, target, real=None):
     return 2 * covariance / (spread + apart + _TINY)
 
 
-def ccc_loss(predicted, target, real=None):
+def ccc_loss(
+    predicted: Tensor, target: Tensor, real: Tensor | None = None
+) -> Tensor:
     """One minus the concordance, mean over the targets.
 
-    Arguments
-    ---------
-    predicted, target : torch.Tensor, [N, n]
-    real : torch.Tensor, [N, n], bool, optional
-
-    Returns
-    -------
-    torch.Tensor
-        Scalar in [0, 2]. Targets without a real value do not count.
+    Scalar in [0, 2]. Targets without a real value do not count.
 
     Raises
     ------
@@ -81,18 +72,12 @@ def ccc_loss(predicted, target, real=None):
     return loss[there].mean()
 
 
-def squared_error(predicted, target, real=None):
+def squared_error(
+    predicted: Tensor, target: Tensor, real: Tensor | None = None
+) -> Tensor:
     """Mean squared error over all real values.
 
-    Arguments
-    ---------
-    predicted, target : torch.Tensor, [N, n]
-    real : torch.Tensor, [N, n], bool, optional
-
-    Returns
-    -------
-    torch.Tensor
-        Scalar, in squared units of the targets.
+    Scalar, in squared units of the targets.
 
     Raises
     ------
@@ -107,18 +92,12 @@ def squared_error(predicted, target, real=None):
     return _mean(torch.square, predicted, target, real)
 
 
-def absolute_error(predicted, target, real=None):
+def absolute_error(
+    predicted: Tensor, target: Tensor, real: Tensor | None = None
+) -> Tensor:
     """Mean absolute error over all real values.
 
-    Arguments
-    ---------
-    predicted, target : torch.Tensor, [N, n]
-    real : torch.Tensor, [N, n], bool, optional
-
-    Returns
-    -------
-    torch.Tensor
-        Scalar, in units of the targets.
+    Scalar, in units of the targets.
 
     Raises
     ------
@@ -137,14 +116,21 @@ OBJECTIVES = {"ccc": ccc_loss, "mse": squared_error, "mae": absolute_error}
 """Losses by the name that a yaml gives under ``objective``."""
 
 
-def _mean(penalty, predicted, target, real):
+def _mean(
+    penalty: Callable[[Tensor], Tensor],
+    predicted: Tensor,
+    target: Tensor,
+    real: Tensor | None,
+) -> Tensor:
     predicted, target, weight, _ = _weighted(predicted, target, real)
     if real is not None:
         _refuse_nothing(real)
     return penalty((predicted - target) * weight).sum() / weight.sum()
 
 
-def _weighted(predicted, target, real):
+def _weighted(
+    predicted: Tensor, target: Tensor, real: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     if predicted.shape != target.shape or predicted.dim() != 2:
         raise ValueError(
             "`predicted` and `target` must both be [N, n], but are "
@@ -165,6 +151,6 @@ def _weighted(predicted, target, real):
     return predicted, target, weight, weight.sum(0).clamp(min=1)
 
 
-def _refuse_nothing(real):
+def _refuse_nothing(real: Tensor) -> None:
     if not bool(real.any()):
         raise ValueError("no target of this batch is real; leave it out")

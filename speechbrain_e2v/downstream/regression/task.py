@@ -6,29 +6,20 @@ the corpus has. A yaml asks for it by
 ``task: !new:speechbrain_e2v.downstream.regression.task.Regression``
 """
 
-from pathlib import Path
-
-from speechbrain_e2v.downstream.data import (
-    KEYS,
-    gather,
-    protocol_entry,
-    provenance_entries,
-    without_announcements,
-    without_predictions,
-)
-from speechbrain_e2v.downstream.regression.cross_validation import (
-    RatedMaterial,
-    run_regression_folds,
-)
+from speechbrain_e2v.corpora.corpus import Corpus
+from speechbrain_e2v.corpora.utterance import Utterance
+from speechbrain_e2v.downstream.data import KEYS, prepare_data
 from speechbrain_e2v.downstream.regression.metrics import CORRELATIONS
-from speechbrain_e2v.downstream.regression.ratings import ratings_of
-from speechbrain_e2v.downstream.regression.results import (
-    rating_table,
-    summarise_ratings,
-    write_rating_predictions,
+from speechbrain_e2v.downstream.regression.targets import (
+    RatingTargets,
+    ratings_of,
 )
-from speechbrain_e2v.downstream.results import FORMAT, write_results
-from speechbrain_e2v.training.experiment import one_line_errors
+from speechbrain_e2v.downstream.results import (
+    protocol_entry,
+    run_folds,
+    write_run,
+)
+from speechbrain_e2v.training.experiment import Experiment, one_line_errors
 
 
 class Regression:
@@ -42,22 +33,8 @@ class Regression:
 
     keys = (*KEYS, "regressor")
 
-    def run(self, corpus, experiment):
-        """Run the experiment and write its results.
-
-        Arguments
-        ---------
-        corpus : Corpus
-            What the recipe's ``<corpus>_prepare.py`` knows; has ``rated``.
-        experiment : Experiment
-            Command line and yaml.
-
-        Returns
-        -------
-        dict
-            The content of ``<output_folder>/results.json``.
-        """
-        hparams = experiment.hparams
+    def run(self, corpus: Corpus, experiment: Experiment) -> dict:
+        """Run the experiment; writes and gives ``results.json``."""
         with one_line_errors():
             if corpus.rated is None:
                 raise ValueError(
@@ -66,64 +43,35 @@ class Regression:
                     "CMU-MOSEI"
                 )
             scales = corpus.rated.scales
-            material = gather(
-                corpus.rated,
-                experiment,
-                lambda _, utterances: _checked(utterances, scales),
-                ("regressor",),
+
+            def checked(_: Corpus, rows: list[Utterance]) -> list[Utterance]:
+                ratings_of(rows, scales)
+                return rows
+
+            data = prepare_data(
+                corpus.rated, experiment, checked, ("regressor",)
             )
-        targets, outside = ratings_of(material.utterances, scales)
-        output_folder = Path(hparams["output_folder"])
-        with without_announcements():
-            runs = run_regression_folds(
-                hparams["regressor"],
-                RatedMaterial(
-                    material.store,
-                    targets,
-                    tuple(scales),
-                    material.upstream.description,
-                ),
-                material.folds,
-                hparams["seeds"],
-                output_folder,
-                experiment.run_opts,
-                progress=not experiment.run_opts.noprogressbar,
+        ratings, outside = ratings_of(data.utterances, scales)
+        targets = RatingTargets(scales, ratings)
+        protocol = protocol_entry(experiment, data)
+        if outside:
+            protocol["marks"].append(
+                f"{outside} ratings outside their scale were set to its end"
             )
-        protocol = protocol_entry(experiment, material)
-        protocol["marks"] += _outside(outside)
-        results = {
-            "format": FORMAT,
+        about = {
             "task": "regression, frozen features",
-            "corpus": material.corpus.name,
+            "corpus": data.corpus.name,
             "scales": {name: list(ends) for name, ends in scales.items()},
             "protocol": protocol,
-            "seeds": list(hparams["seeds"]),
-            **summarise_ratings(runs, scales, material.speakers),
-            "folds": [without_predictions(run) for run in runs],
-            "regressor": hparams["regressor"].description,
-            **provenance_entries(experiment, material, runs),
         }
-        write_rating_predictions(
-            output_folder / "predictions.csv", runs, scales, material.speakers
-        )
-        write_results(output_folder / "results.json", results)
-        print(f"\n{_title(results)}\n{rating_table(results)}")
-        print(f"{output_folder / 'results.json'}")
+        results, runs = run_folds(experiment, data, targets, about)
+        folder = experiment.hparams["output_folder"]
+        title = _title(results)
+        write_run(folder, results, runs, targets, data.speakers, title)
         return results
 
 
-def _checked(utterances, scales):
-    ratings_of(utterances, scales)
-    return utterances
-
-
-def _outside(count):
-    if not count:
-        return []
-    return [f"{count} ratings outside their scale were set to its end"]
-
-
-def _title(results):
+def _title(results: dict) -> str:
     protocol, pooled = results["protocol"], results["pooled"]
     scores = "  ".join(f"{n.upper()} {pooled[n]:.3f}" for n in CORRELATIONS)
     return (

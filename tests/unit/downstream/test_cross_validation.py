@@ -8,7 +8,8 @@ from speechbrain.utils.run_opts import RunOptions
 
 from speechbrain_e2v.corpora.protocols import Fold
 from speechbrain_e2v.downstream.classification.logistic import LogisticTrainer
-from speechbrain_e2v.downstream.cross_validation import run_folds
+from speechbrain_e2v.downstream.classification.targets import ClassTargets
+from speechbrain_e2v.downstream.cross_validation import cross_validate
 from speechbrain_e2v.downstream.fold_result import load_head
 from speechbrain_e2v.inference.feature_store import FeatureStore, write_features
 
@@ -45,9 +46,10 @@ def run(tmp_path):
     )
 
     def call(trainer, labels=LABELS, folds=FOLDS, run_opts=None, seeds=(1, 2)):
-        return run_folds(
-            trainer, store, labels, folds, ("a", "b"), seeds,
-            tmp_path / "out", {"kind": "noise"}, run_opts, progress=False,
+        targets = ClassTargets(("a", "b"), labels)
+        return cross_validate(
+            trainer, store, targets, folds, seeds, tmp_path / "out",
+            {"kind": "noise"}, run_opts, progress=False,
         )  # fmt: skip
 
     return call

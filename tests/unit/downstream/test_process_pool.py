@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from speechbrain_e2v.downstream.process_pool import each_in_a_process
+from speechbrain_e2v.downstream.process_pool import map_in_processes
 
 STARTED = """
 import os
-from speechbrain_e2v.downstream.process_pool import each_in_a_process
+from speechbrain_e2v.downstream.process_pool import map_in_processes
 jobs = [("echo $PPID > {0}/a; sleep 60",), ("echo $PPID > {0}/b; sleep 60",)]
-list(each_in_a_process(os.system, jobs, processes=2))
+list(map_in_processes(os.system, jobs, processes=2))
 """
 
 
@@ -52,4 +52,4 @@ def test_a_killed_parent_takes_its_processes_along(tmp_path):
 
 def test_a_process_that_was_ended_is_told():
     with pytest.raises(ValueError, match="2 training processes .* memory"):
-        list(each_in_a_process(os._exit, [(1,), (1,)], processes=2))
+        list(map_in_processes(os._exit, [(1,), (1,)], processes=2))

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from speechbrain_e2v.downstream.provenance import commit, heard_marks
+from speechbrain_e2v.downstream.provenance import commit, heard_caveats
 
 UNKNOWN = ["what the encoder heard in pretraining is not fully known"]
 
@@ -25,12 +25,12 @@ UNKNOWN = ["what the encoder heard in pretraining is not fully known"]
 def test_marks(card, expected):
     if isinstance(expected, str):
         expected = [f"the encoder heard EmoDB in {expected}"]
-    assert heard_marks(card, "EmoDB") == expected
+    assert heard_caveats(card, "EmoDB") == expected
 
 
 def test_part_of_a_corpus_counts():
     card = {"pretraining": {"RAVDESS": 1.0}}
-    assert heard_marks(card, "RAVDESS-Speech")
+    assert heard_caveats(card, "RAVDESS-Speech")
 
 
 def test_commit_is_this_checkouts(repository):

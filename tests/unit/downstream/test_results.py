@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from speechbrain_e2v.downstream.classification.confusion import plot_confusion
+from speechbrain_e2v.downstream.classification.targets import ClassTargets
 from speechbrain_e2v.downstream.results import (
     score_table,
     summarise,
@@ -16,6 +17,7 @@ from speechbrain_e2v.downstream.results import (
 from speechbrain_e2v.metrics import all_scores
 
 CLASSES = ("ang", "hap", "sad")
+TARGETS = ClassTargets(CLASSES)
 SPEAKERS = {f"u{i:02d}": f"s{i % 4}" for i in range(40)}
 
 
@@ -42,7 +44,7 @@ def runs(seeds=(1, 2)):
 
 def test_pooled_is_of_all_folds_of_a_seed_averaged_over_seeds():
     both = runs()
-    results = summarise(both, CLASSES, SPEAKERS)
+    results = summarise(both, TARGETS, SPEAKERS)
     seeds = []
     for seed in (1, 2):
         reference, predicted = [], []
@@ -60,7 +62,7 @@ def test_pooled_is_of_all_folds_of_a_seed_averaged_over_seeds():
 
 
 def test_counts_are_of_one_seed_and_the_confusion_of_all():
-    results = summarise(runs(), CLASSES, SPEAKERS)
+    results = summarise(runs(), TARGETS, SPEAKERS)
     assert sum(results["counts"].values()) == 40
     assert np.sum(results["confusion"]) == results["n_predictions"] == 80
     low, high = results["interval95"]["wa"]
@@ -69,11 +71,11 @@ def test_counts_are_of_one_seed_and_the_confusion_of_all():
 
 def test_files_are_complete(tmp_path):
     both = runs()
-    results = summarise(both, CLASSES, SPEAKERS)
+    results = summarise(both, TARGETS, SPEAKERS)
     path = write_results(tmp_path / "results.json", results)
     assert json.loads(path.read_text()) == results
     path = write_predictions(
-        tmp_path / "predictions.csv", both, CLASSES, SPEAKERS
+        tmp_path / "predictions.csv", both, TARGETS, SPEAKERS
     )
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
@@ -85,8 +87,8 @@ def test_files_are_complete(tmp_path):
 
 
 def test_table_has_every_score_and_the_spread():
-    results = summarise(runs(), CLASSES, SPEAKERS)
-    table = score_table(results)
+    results = summarise(runs(), TARGETS, SPEAKERS)
+    table = score_table(results, TARGETS)
     for name in ("WA", "UA", "WF1"):
         (line,) = [x for x in table.splitlines() if x.startswith(f"{name} ")]
         assert f"{results['pooled'][name.lower()]:.2f}" in line

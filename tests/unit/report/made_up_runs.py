@@ -1,5 +1,6 @@
 """Runs of a recipe that never ran."""
 
+from speechbrain_e2v.downstream.classification.targets import ClassTargets
 from speechbrain_e2v.downstream.results import (
     FORMAT,
     summarise,
@@ -36,8 +37,10 @@ def write_run(folder, upstream, predicted, corpus="EmoDB",
         "seeds": [1],
         "upstream": UPSTREAMS[upstream],
         "classifier": {"kind": "probe"},
-        **summarise(runs, classes, SPEAKERS),
+        **summarise(runs, ClassTargets(classes), SPEAKERS),
     }
     write_results(folder / "results.json", results)
-    write_predictions(folder / "predictions.csv", runs, classes, SPEAKERS)
+    write_predictions(
+        folder / "predictions.csv", runs, ClassTargets(classes), SPEAKERS
+    )
     return folder

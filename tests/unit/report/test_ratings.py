@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from speechbrain_e2v.cli import main
-from speechbrain_e2v.downstream.regression.results import (
-    summarise_ratings,
-    write_rating_predictions,
+from speechbrain_e2v.downstream.regression.targets import RatingTargets
+from speechbrain_e2v.downstream.results import (
+    FORMAT,
+    summarise,
+    write_predictions,
+    write_results,
 )
-from speechbrain_e2v.downstream.results import FORMAT, write_results
 from speechbrain_e2v.report.page import results_page
 from speechbrain_e2v.report.recipe_index import recipe_index
 from speechbrain_e2v.report.rows import find_results, read_rows
@@ -49,11 +51,11 @@ def write_regression(folder, upstream, corpus, scales, values, marks=("m1",)):
             "head": {"name": "LinearHead"},
             "objective": "ccc",
         },
-        **summarise_ratings([run], scales, SPEAKERS),
+        **summarise([run], RatingTargets(scales), SPEAKERS),
     }
     folder.mkdir(parents=True)
-    write_rating_predictions(
-        folder / "predictions.csv", [run], scales, SPEAKERS
+    write_predictions(
+        folder / "predictions.csv", [run], RatingTargets(scales), SPEAKERS
     )
     write_results(folder / "results.json", results)
 

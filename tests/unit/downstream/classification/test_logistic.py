@@ -47,7 +47,9 @@ def test_the_penalty_is_chosen_on_validation_only(tmp_path):
     )
     fold = Fold("x", tuple(names[:30]), tuple(names[30:45]), tuple(names[45:]))
     penalties = [1e-4, 1e-2, 1.0, 100.0]
-    outcome = LogisticTrainer(penalties).fit(store, labels, fold, 2)
+    outcome = LogisticTrainer(penalties).fit(
+        store, labels, fold, 2, 1, None, lambda: None
+    )
 
     def part(ids):
         x = np.stack([store.utterance(n).mean(0) for n in ids])
@@ -66,7 +68,7 @@ def test_the_penalty_is_chosen_on_validation_only(tmp_path):
         StandardScaler(), LogisticRegression(C=best, max_iter=2000)
     ).fit(*part(fold.train))
     np.testing.assert_allclose(
-        outcome.posteriors.numpy(),
+        outcome.outputs.numpy(),
         model.predict_proba(part(fold.test)[0]),
         atol=1e-4,
     )

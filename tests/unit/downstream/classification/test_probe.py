@@ -86,19 +86,20 @@ def test_training_equals_a_plain_loop(task, repository):
     store, labels, fold = task
     seen = []
     outcome = trainer(repository, epochs=12).fit(
-        store, labels, fold, N_CLASSES, 5, CPU, seen.append
+        store, labels, fold, N_CLASSES, 5, CPU, lambda: seen.append(1)
     )
     (epoch, posteriors), accuracies = plain_loop(
         store, labels, fold, 5, epochs=12, batch_size=16
     )
     assert outcome.selection["epoch"] == epoch
-    assert [e["valid_wa"] for e in seen] == pytest.approx(
+    assert [e["valid_wa"] for e in outcome.history] == pytest.approx(
         [100 * a for a in accuracies]
     )
+    assert len(seen) == 12
     # Ties exist, and the first of them wins.
     assert accuracies.count(max(accuracies)) > 1
     torch.testing.assert_close(
-        outcome.posteriors, posteriors, atol=1e-5, rtol=1e-4
+        outcome.outputs, posteriors, atol=1e-5, rtol=1e-4
     )
 
 
@@ -108,7 +109,7 @@ def test_learning_rate_and_momentum_equal_the_reference(
     store, labels, fold = task
     vectors = golden("downstream")
     outcome = trainer(repository, epochs=45, batch_size=128).fit(
-        store, labels, fold, N_CLASSES, 1, CPU, lambda entry: None
+        store, labels, fold, N_CLASSES, 1, CPU, lambda: None
     )
     for key, name in (
         ("lr", "cyclic_lr_first45_epochs"),
@@ -137,8 +138,8 @@ def test_seed_and_nothing_else_decides(task, repository):
         torch.manual_seed(noise)
         return (
             trainer(repository, epochs=2)
-            .fit(store, labels, fold, N_CLASSES, seed, CPU, lambda e: None)
-            .posteriors
+            .fit(store, labels, fold, N_CLASSES, seed, CPU, lambda: None)
+            .outputs
         )
 
     assert torch.equal(posteriors(1, noise=3), posteriors(1, noise=4))
@@ -151,7 +152,7 @@ def test_training_leaves_the_global_generator_alone(task, repository):
     expected = torch.rand(1)
     torch.manual_seed(9)
     trainer(repository, epochs=1).fit(
-        store, labels, fold, N_CLASSES, 1, CPU, lambda e: None
+        store, labels, fold, N_CLASSES, 1, CPU, lambda: None
     )
     assert torch.equal(torch.rand(1), expected)
 
@@ -159,13 +160,13 @@ def test_training_leaves_the_global_generator_alone(task, repository):
 def test_head_of_the_outcome_gives_its_posteriors(task, repository):
     store, labels, fold = task
     outcome = trainer(repository, epochs=3).fit(
-        store, labels, fold, N_CLASSES, 1, CPU, lambda e: None
+        store, labels, fold, N_CLASSES, 1, CPU, lambda: None
     )
     head = FrameMLPHead(**outcome.arguments)
     head.load_state_dict(outcome.head.state_dict())
     with torch.no_grad():
         found = head.packed(*store.packed(fold.test)).softmax(1)
-    torch.testing.assert_close(found, outcome.posteriors)
+    torch.testing.assert_close(found, outcome.outputs)
 
 
 def test_nonsense_is_refused():

@@ -5,7 +5,7 @@ import torch
 from hyperpyyaml import load_hyperpyyaml
 
 from speechbrain_e2v.corpora.protocols import Fold
-from speechbrain_e2v.downstream.batched_heads import HeadsTogether
+from speechbrain_e2v.downstream.batched_heads import BatchedHeads
 from speechbrain_e2v.downstream.classification.probe import ProbeTrainer
 from speechbrain_e2v.downstream.classification.utterance_probe import (
     UtteranceProbeTrainer,
@@ -76,7 +76,7 @@ def test_together_equals_one_by_one(stores, repository, fragment):
                 theirs["train_loss"], abs=1e-5
             )
         torch.testing.assert_close(
-            found.posteriors, expected.posteriors, atol=1e-5, rtol=1e-4
+            found.outputs, expected.outputs, atol=1e-5, rtol=1e-4
         )
         for name, weight in expected.head.state_dict().items():
             torch.testing.assert_close(
@@ -101,7 +101,7 @@ def test_a_head_does_not_notice_its_company():
     heads = [FrameMLPHead(4, 3, hidden=8) for _ in range(3)]
 
     def trained(chosen):
-        together = HeadsTogether(
+        together = BatchedHeads(
             [heads[i] for i in chosen],
             vectors,
             classes,
@@ -120,4 +120,4 @@ def test_a_head_does_not_notice_its_company():
 def test_heads_with_buffers_are_refused():
     heads = [torch.nn.BatchNorm1d(3)]
     with pytest.raises(ValueError, match="BatchNorm1d has buffers"):
-        HeadsTogether(heads, torch.zeros(2, 3), torch.zeros(2), None, None)
+        BatchedHeads(heads, torch.zeros(2, 3), torch.zeros(2), None, None)

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import pytest
 
+from speechbrain_e2v.downstream.classification.targets import ClassTargets
 from speechbrain_e2v.downstream.conversation.task import Inputs, counts_table
 from speechbrain_e2v.downstream.conversation.utterance_vectors import (
     UtteranceVectors,
@@ -50,7 +51,7 @@ def ten_folds():
 
 def test_scores_are_of_the_pooled_matrix():
     runs = ten_folds()
-    found = summarise(runs, CLASSES, {})
+    found = summarise(runs, ClassTargets(CLASSES), {})
     assert found["confusion"] == MATRIX
     assert found["n_predictions"] == sum(map(sum, MATRIX)) == 200
     uar, macro_f1 = scores_by_hand(MATRIX)

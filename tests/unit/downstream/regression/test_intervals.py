@@ -2,15 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.stats import bootstrap
 
-from speechbrain_e2v.downstream.regression.intervals import (
-    drawn_scores,
-    rating_intervals,
-)
-from speechbrain_e2v.downstream.regression.results import summarise_ratings
-from speechbrain_e2v.downstream.regression.sentiment_metrics import (
-    target_scores,
-)
+from speechbrain_e2v.downstream.regression.intervals import rating_intervals
+from speechbrain_e2v.downstream.regression.metrics import target_scores
+from speechbrain_e2v.downstream.regression.targets import RatingTargets
+from speechbrain_e2v.downstream.results import summarise
 
 SCALE = (-3, 3)
 
@@ -30,32 +27,47 @@ def repeated(values, owner, times):
     )
 
 
-def test_a_draw_is_repeating_utterances(rated):
-    reference, predicted, owner = rated
-    times = np.random.default_rng(0).multinomial(5, np.full(5, 0.2), size=20)
-    found = drawn_scores(reference + 100, predicted + 100, owner, times)
-    for i, row in enumerate(times):
-        pair = [repeated(x, owner, row) for x in (reference, predicted)]
-        expected = target_scores(*pair, (1, 5))
-        for name, value in expected.items():
-            assert found[name][i] == pytest.approx(value, abs=1e-9)
+def naive(draws, seed, score, owner):
+    """scipy's own bootstrap of a score of the utterances of drawn speakers."""
+
+    def statistic(drawn, axis):
+        rows = [np.flatnonzero(owner == speaker) for speaker in range(5)]
+        return np.array(
+            [score(np.concatenate([rows[s] for s in draw])) for draw in drawn]
+        )
+
+    return bootstrap(
+        (np.arange(5),),
+        statistic,
+        n_resamples=draws,
+        vectorized=True,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
 
 
-def test_intervals_by_a_naive_loop(rated):
+def test_intervals_are_of_repeated_utterances(rated):
     reference, predicted, owner = rated
     speakers = [f"s{i}" for i in owner]
-    found = rating_intervals(
-        reference[:, None], predicted[:, None], speakers, {"x": SCALE}, 50
-    )
-    times = np.random.default_rng(0).multinomial(5, np.full(5, 0.2), size=50)
-    drawn = []
-    for row in times:
-        pair = [repeated(x, owner, row) for x in (reference, predicted)]
-        drawn.append(target_scores(*pair, SCALE))
-    for name in drawn[0]:
-        expected = np.percentile([d[name] for d in drawn], (2.5, 97.5))
-        assert found[f"{name}_x"] == pytest.approx(expected, abs=1e-9), name
-    assert found["ccc"] == found["ccc_x"]
+    offset = 100.0  # loses no digits
+    for scale, shift in ((SCALE, 0.0), ((1, 5), offset)):
+        a, b = reference + shift, predicted + shift
+        found = rating_intervals(
+            a[:, None], b[:, None], speakers, {"x": scale}, 50
+        )
+        for name in target_scores(a, b, scale):
+            expected = naive(
+                50,
+                0,
+                lambda rows, a=a, b=b, s=scale, n=name: target_scores(
+                    a[rows], b[rows], s
+                )[n],
+                owner,
+            )
+            assert found[f"{name}_x"] == pytest.approx(
+                list(expected), abs=1e-9
+            ), name
+        assert found["ccc"] == found["ccc_x"]
 
 
 def test_one_speaker_has_no_interval(rated):
@@ -80,7 +92,7 @@ def test_pooled_is_of_all_folds_and_the_mean_of_seeds(rated):
                 }
             )
     speakers = {f"u{i}": f"s{s}" for i, s in enumerate(owner)}
-    found = summarise_ratings(runs, {"x": SCALE}, speakers)
+    found = summarise(runs, RatingTargets({"x": SCALE}), speakers)
     each = [target_scores(reference, predicted + a, SCALE) for a in (0.1, 0.2)]
     for name in each[0]:
         expected = (each[0][name] + each[1][name]) / 2

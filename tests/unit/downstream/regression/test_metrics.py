@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from speechbrain_e2v.downstream.regression.losses import concordance
-from speechbrain_e2v.downstream.regression.metrics import ccc, pearson
-from speechbrain_e2v.downstream.regression.sentiment_metrics import (
+from speechbrain_e2v.downstream.regression.metrics import (
+    ccc,
     has_polarity,
     has_zero_classes,
     non_zero_classes,
+    pearson,
     steps,
     target_scores,
 )

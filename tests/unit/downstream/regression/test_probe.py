@@ -8,15 +8,13 @@ import torch
 from speechbrain.utils.run_opts import RunOptions
 
 from speechbrain_e2v.corpora.protocols import Fold
+from speechbrain_e2v.downstream.cross_validation import cross_validate
 from speechbrain_e2v.downstream.fold_result import load_head
-from speechbrain_e2v.downstream.regression.cross_validation import (
-    RatedMaterial,
-    run_regression_folds,
-)
 from speechbrain_e2v.downstream.regression.metrics import ccc
 from speechbrain_e2v.downstream.regression.probe import RegressionTrainer
 from speechbrain_e2v.downstream.regression.ridge import RidgeTrainer
-from speechbrain_e2v.downstream.regression.utterance_probe import moments
+from speechbrain_e2v.downstream.regression.standardise import moments
+from speechbrain_e2v.downstream.regression.targets import RatingTargets
 from speechbrain_e2v.inference.feature_store import FeatureStore, write_features
 from speechbrain_e2v.lobes.heads import FrameMLPHead, LinearHead
 
@@ -65,14 +63,16 @@ TRAINERS = {
 
 def fit(trainer, store, targets, fold=FOLD, seed=1):
     seen = []
-    outcome = trainer.fit(store, targets, fold, 2, seed, OPTIONS, seen.append)
+    outcome = trainer.fit(
+        store, targets, fold, 2, seed, OPTIONS, lambda: seen.append(1)
+    )
     assert len(seen) == trainer.steps
     return outcome
 
 
 def scores(outcome, targets, fold=FOLD):
     reference = np.array([targets[name] for name in fold.test])
-    predicted = outcome.predictions.numpy()
+    predicted = outcome.outputs.numpy()
     return [ccc(reference[:, i], predicted[:, i]) for i in range(2)]
 
 
@@ -97,19 +97,17 @@ def test_the_head_gives_the_predictions_from_raw_features(name, store, targets):
     with torch.no_grad():
         found = head.packed(*store.packed(FOLD.test))
     # one unit of raw features is a hundred deviations here
-    assert torch.allclose(found.double(), outcome.predictions, atol=2e-2)
+    assert torch.allclose(found.double(), outcome.outputs, atol=2e-2)
     assert (found - found.mean(0)).abs().max() > 0.1 or name == "frames"
 
 
 @pytest.mark.parametrize("name", TRAINERS)
 def test_test_ratings_are_never_seen(name, store, targets):
-    before = fit(TRAINERS[name], store, targets).predictions
+    before = fit(TRAINERS[name], store, targets).outputs
     other = {**targets, **{n: [0.0, 0.0] for n in FOLD.test}}
-    assert torch.equal(fit(TRAINERS[name], store, other).predictions, before)
+    assert torch.equal(fit(TRAINERS[name], store, other).outputs, before)
     other = {**targets, FOLD.train[0]: [9.0, 9.0]}
-    assert not torch.equal(
-        fit(TRAINERS[name], store, other).predictions, before
-    )
+    assert not torch.equal(fit(TRAINERS[name], store, other).outputs, before)
 
 
 @pytest.mark.parametrize("name", ["linear", "ridge"])
@@ -118,8 +116,8 @@ def test_test_features_scale_nothing(name, store, targets, tmp_path):
         (n, frames + 100 * (n == FOLD.test[0])) for n, frames in features()
     ]
     other = FeatureStore(write_features(tmp_path / "store", changed))
-    before = fit(TRAINERS[name], store, targets).predictions
-    after = fit(TRAINERS[name], other, targets).predictions
+    before = fit(TRAINERS[name], store, targets).outputs
+    after = fit(TRAINERS[name], other, targets).outputs
     assert torch.allclose(after[1:], before[1:], atol=1e-6)
     assert not torch.allclose(after[0], before[0])
 
@@ -128,9 +126,9 @@ def test_seed_and_fold_decide_alone(store, targets):
     first = fit(TRAINERS["frames"], store, targets)
     torch.rand(7)
     again = fit(TRAINERS["frames"], store, targets)
-    assert torch.equal(first.predictions, again.predictions)
+    assert torch.equal(first.outputs, again.outputs)
     other = fit(TRAINERS["frames"], store, targets, seed=2)
-    assert not torch.equal(first.predictions, other.predictions)
+    assert not torch.equal(first.outputs, other.outputs)
 
 
 def test_the_first_epoch_with_the_lowest_validation_loss(store, targets):
@@ -155,7 +153,7 @@ def test_ridge_is_the_closed_form(store, targets):
     weight = np.linalg.solve(z.T @ z + 10 * np.eye(6), z.T @ (y - y.mean(0)))
     test = (store.means(FOLD.test) - centre) / spread
     expected = test @ weight + y.mean(0)
-    assert np.allclose(outcome.predictions, expected, atol=1e-8)
+    assert np.allclose(outcome.outputs, expected, atol=1e-8)
 
 
 def test_ridge_takes_the_penalty_best_on_validation(store, targets):
@@ -169,8 +167,8 @@ def test_ridge_takes_the_penalty_best_on_validation(store, targets):
 def test_a_constant_rating_is_predicted_as_such(store, targets):
     constant = {n: [4.0, values[1]] for n, values in targets.items()}
     outcome = fit(TRAINERS["linear"], store, constant)
-    assert outcome.predictions.isfinite().all()
-    assert (outcome.predictions[:, 0] - 4).abs().max() < 3
+    assert outcome.outputs.isfinite().all()
+    assert (outcome.outputs[:, 0] - 4).abs().max() < 3
 
 
 def test_divergence_is_an_error(store, targets):
@@ -196,9 +194,10 @@ def test_the_loop_takes_the_steps_of_the_brain(store, targets):
         for head in (LinearHead, Same)
     ]
     loop, brain = (fit(t, FeatureStore(folder), targets) for t in trainers)
-    assert torch.allclose(loop.predictions, brain.predictions, atol=1e-4)
+    assert torch.allclose(loop.outputs, brain.outputs, atol=1e-4)
     for ours, theirs in zip(loop.history, brain.history, strict=True):
-        assert ours == pytest.approx(theirs, abs=1e-5)
+        for name, value in ours.items():
+            assert value == pytest.approx(theirs[name], abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -218,11 +217,12 @@ def test_refusals(arguments, message):
 
 def run(store, targets, folder, trainer=TRAINERS["ridge"], seeds=(1,)):
     names = ("arousal", "valence")
-    material = RatedMaterial(store, targets, names, {"kind": "test"})
+    wanted = RatingTargets(dict.fromkeys(names, (1, 5)), targets)
     other = Fold("second", FOLD.test, FOLD.valid, FOLD.train)
-    return run_regression_folds(
-        trainer, material, [FOLD, other], seeds, folder, OPTIONS, False
-    )
+    return cross_validate(
+        trainer, store, wanted, [FOLD, other], seeds, folder,
+        {"kind": "test"}, OPTIONS, progress=False,
+    )  # fmt: skip
 
 
 def test_folds_are_kept_and_trained_once(store, targets, tmp_path, monkeypatch):

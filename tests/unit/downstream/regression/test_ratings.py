@@ -5,7 +5,7 @@ import math
 import pytest
 
 from speechbrain_e2v.corpora.utterance import Utterance
-from speechbrain_e2v.downstream.regression.ratings import ratings_of
+from speechbrain_e2v.downstream.regression.targets import ratings_of
 
 SCALES = {"arousal": (1, 5), "valence": (-3, 3)}
 
