@@ -1,12 +1,15 @@
 """E2VBrain: SpeechBrain's training loop with its traps closed.
 
-Every guard stands in one place: options in options.py, modules and optimizer
-groups in frozen.py, loaders in loaders.py, gradients in updates.py, checkpoints
-in checkpointing.py and progress.py, the order of events here.
+Every guard stands in one place: options in run_options.py, loaders in
+loaders.py, gradients in optimizer_step.py, checkpoints in checkpointing.py,
+frozen modules and the order of events here.
 """
 
 import itertools
 import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
 import speechbrain as sb
 import torch
@@ -17,16 +20,46 @@ from speechbrain.utils.checkpoints import (
     register_checkpoint_hooks,
 )
 from speechbrain.utils.distributed import is_distributed_initialized
+from speechbrain.utils.run_opts import RunOptions
 from torch.utils.data import DataLoader
 
 from speechbrain_e2v.training import loaders
-from speechbrain_e2v.training.frozen import KeepFrozenInEval, trainable_groups
-from speechbrain_e2v.training.progress import Progress, checkpoint_is_due
+from speechbrain_e2v.training.checkpointing import (
+    AtomicCheckpointer,
+    Progress,
+    checkpoint_is_due,
+)
+from speechbrain_e2v.training.optimizer_step import (
+    OptimizerStep,
+    trainable_groups,
+)
 from speechbrain_e2v.training.run_options import checked_options
 from speechbrain_e2v.training.seeding import stable_hash
-from speechbrain_e2v.training.skips import SkippedUpdates
-from speechbrain_e2v.training.update_targets import UpdateTargets
-from speechbrain_e2v.training.updates import Update
+
+
+class FrozenAwareModuleDict(torch.nn.ModuleDict):
+    """Modules of a Brain, of which frozen ones ignore ``train()``.
+
+    ``Brain._fit_train`` calls ``modules.train()``, which would give a frozen
+    teacher or encoder its dropout back. A module counts as frozen when it has
+    parameters and none requires a gradient at the time of the call.
+
+    Example
+    -------
+    >>> teacher = torch.nn.Dropout(0.5), torch.nn.Linear(2, 2)
+    >>> teacher = torch.nn.Sequential(*teacher).requires_grad_(False)
+    >>> modules = FrozenAwareModuleDict({"teacher": teacher}).train()
+    >>> modules.training, modules["teacher"].training
+    (True, False)
+    """
+
+    def train(self, mode: bool = True) -> "FrozenAwareModuleDict":
+        super().train(mode)
+        for module in self.values():
+            parameters = list(module.parameters())
+            if parameters and not any(p.requires_grad for p in parameters):
+                module.eval()
+        return self
 
 
 @register_checkpoint_hooks
@@ -49,22 +82,10 @@ class E2VBrain(sb.Brain):
     micro-batches and ranks. Without these calls it is the mean over
     micro-batches, as in SpeechBrain.
 
-    Arguments
-    ---------
-    modules : dict of torch.nn.Module
-        Frozen ones stay in evaluation mode. `raw_modules` keeps them unwrapped.
-    opt_class : callable, optional
-        From parameter groups to an optimizer.
-    hparams : dict
-        Must hold `seed`; may hold `lr_schedule`, a function from the number of
-        updates made to the learning rate of the next one.
-    run_opts : RunOptions or dict, optional
-    checkpointer : AtomicCheckpointer, optional
-
-    Raises
-    ------
-    ValueError, TypeError
-        When options, hparams or the checkpointer cannot work.
+    `modules` that are frozen stay in evaluation mode, and `raw_modules` keeps
+    them all unwrapped. `hparams` must hold `seed` and may hold `lr_schedule`, a
+    function from the number of updates made to the learning rate of the next
+    one. What cannot work is refused as `checked_options` says.
 
     Example
     -------
@@ -86,17 +107,20 @@ class E2VBrain(sb.Brain):
     4
     """
 
+    modules: torch.nn.ModuleDict
+    debug_batches: int
+
     def __init__(
         self,
-        modules=None,
-        opt_class=None,
-        hparams=None,
-        run_opts=None,
-        checkpointer=None,
+        modules: Mapping[str, torch.nn.Module] | None = None,
+        opt_class: Callable[[list[dict]], torch.optim.Optimizer] | None = None,
+        hparams: Mapping[str, Any] | None = None,
+        run_opts: RunOptions | Mapping[str, Any] | None = None,
+        checkpointer: AtomicCheckpointer | None = None,
     ):
         hparams, run_opts = checked_options(hparams, run_opts, checkpointer)
         super().__init__(modules, opt_class, hparams, run_opts, checkpointer)
-        self.modules = KeepFrozenInEval(dict(self.modules.items()))
+        self.modules = FrozenAwareModuleDict(dict(self.modules.items()))
         # SpeechBrain's raw_modules become DDP wrappers together with modules;
         # a container of its own keeps what EMA and export read.
         self.raw_modules = torch.nn.ModuleDict(dict(self.modules.items()))
@@ -108,56 +132,55 @@ class E2VBrain(sb.Brain):
         self.debug_batches = -(-self.debug_batches // factor) * factor
         self.seed = hparams["seed"]
         self.lr_schedule = hparams.get("lr_schedule")
-        self.learning_rate = None
-        self._targets = UpdateTargets(self.device)
-        self._skips = SkippedUpdates(
-            self.nonfinite_patience, self.skip_nonfinite_grads, self.scaler
-        )
-        self._update = Update(
-            self._targets,
-            self._skips,
+        self.learning_rate: float | None = None
+        self._update = OptimizerStep(
+            self.device,
             self.scaler,
             factor * self.world_size,
             self.max_grad_norm,
+            self.nonfinite_patience,
+            self.skip_nonfinite_grads,
         )
 
     @property
-    def skipped_steps(self):
+    def skipped_steps(self) -> int:
         """Updates given up so far, also before a resumption."""
-        return self._skips.total
+        return self._update.skipped
 
     @property
-    def grad_norm(self):
+    def grad_norm(self) -> float:
         """Gradient norm of the last update, before clipping."""
         return self._update.grad_norm
 
     @property
-    def update_targets(self):
+    def update_targets(self) -> int:
         """Targets of the last update, over all micro-batches and ranks."""
         return self._update.num_targets
 
-    def on_optimizer_step(self):
+    def on_optimizer_step(self) -> None:
         """Called after each update made, never after a skipped one.
 
         For whatever keys on updates: EMA, schedules, health. The number of the
         update just made is `self.optimizer_step`, counted from 1.
         """
 
-    def count_targets(self, n):
-        """Add a micro-batch's targets to the update's; see UpdateTargets.
+    def count_targets(self, n: int | torch.Tensor) -> None:
+        """Add a micro-batch's targets to the update's.
 
         For n = 0 (all files bad) the forward pass still has to run, on a
         placeholder, so that ranks stay in step; it changes nothing.
         """
-        self._targets.count(n)
+        self._update.count(n)
 
-    def weighted(self, loss_mean, n):
-        """Give a mean loss the gradient of a sum; see UpdateTargets."""
+    def weighted(
+        self, loss_mean: torch.Tensor, n: int | torch.Tensor
+    ) -> torch.Tensor:
+        """Give a mean loss the gradient of a sum; see OptimizerStep."""
         # The running average as the value of an empty micro-batch leaves the
         # running average where it is.
-        return self._targets.weighted(loss_mean, n, self.avg_train_loss)
+        return self._update.weighted(loss_mean, n, self.avg_train_loss)
 
-    def fit_batch(self, batch):
+    def fit_batch(self, batch: Any) -> torch.Tensor:
         """Fit one micro-batch, with random numbers of its own.
 
         No checkpoint holds the state of a generator: torch is seeded from the
@@ -169,7 +192,7 @@ class E2VBrain(sb.Brain):
         torch.manual_seed(stable_hash(self.seed, self.optimizer_step, slot))
         return super().fit_batch(batch)
 
-    def optimizers_step(self):
+    def optimizers_step(self) -> None:
         """Make one update, or skip it whole; only updates made are counted."""
         if self.optimizers_dict is None:
             return
@@ -184,17 +207,19 @@ class E2VBrain(sb.Brain):
             self.optimizer_step += 1
             self.on_optimizer_step()
 
-    def zero_grad(self, set_to_none=True):
+    def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all optimizers and the targets behind them."""
         for optimizer in (self.optimizers_dict or {}).values():
             optimizer.zero_grad(set_to_none=set_to_none)
-        self._targets.reset()
+        self._update.begin()
 
-    def parameter_groups(self):
+    def parameter_groups(self) -> list[dict]:
         """Return the optimizer's groups; one may hold an `lr_factor`."""
-        return trainable_groups(self.modules, self.remove_vector_weight_decay)
+        return trainable_groups(
+            self.modules.parameters(), self.remove_vector_weight_decay
+        )
 
-    def init_optimizers(self):
+    def init_optimizers(self) -> None:
         """Build the optimizer over parameters that require a gradient only."""
         if self.opt_class is None:
             return
@@ -205,17 +230,17 @@ class E2VBrain(sb.Brain):
 
     def fit(
         self,
-        epoch_counter,
-        train_set,
-        valid_set=None,
-        progressbar=None,
-        train_loader_kwargs=None,
-        valid_loader_kwargs=None,
-    ):
+        epoch_counter: Iterable[int],
+        train_set: Any,
+        valid_set: Any = None,
+        progressbar: bool | None = None,
+        train_loader_kwargs: Mapping[str, Any] | None = None,
+        valid_loader_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
         """Train until the epochs or `optimizer_step_limit` are used up.
 
-        Arguments as in SpeechBrain, but a `train_set` that is a loader is saved
-        and told the epoch, too. A finished run starts no epoch.
+        As in SpeechBrain, but a `train_set` that is a loader is saved and told
+        the epoch, too. A finished run starts no epoch.
         """
         if not isinstance(train_set, DataLoader | LoopedLoader):
             train_set = self.make_dataloader(
@@ -241,19 +266,27 @@ class E2VBrain(sb.Brain):
             valid_loader_kwargs=valid_loader_kwargs or {},
         )
 
-    def on_fit_start(self):
+    def on_fit_start(self) -> None:
         """Wrap modules, build optimizers, resume from a complete checkpoint."""
         if self.checkpointer is not None:
             self.checkpointer.remove_leftovers()
         super().on_fit_start()
         self.last_save = time.monotonic()
 
-    def on_evaluate_start(self, max_key=None, min_key=None):
+    def on_evaluate_start(
+        self, max_key: str | None = None, min_key: str | None = None
+    ) -> None:
         """Load the best checkpoint, but not its place in an epoch."""
         super().on_evaluate_start(max_key=max_key, min_key=min_key)
         self.step = 0  # the average test loss divides by it
 
-    def evaluate(self, test_set, *args, test_loader_kwargs=None, **kwargs):
+    def evaluate(
+        self,
+        test_set: Any,
+        *args: Any,
+        test_loader_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> float:
         """Evaluate; SpeechBrain's version writes into its default argument."""
         kwargs["test_loader_kwargs"] = dict(test_loader_kwargs or {})
         return super().evaluate(test_set, *args, **kwargs)
@@ -281,7 +314,7 @@ class E2VBrain(sb.Brain):
         self.last_save = time.monotonic()
 
     @mark_as_saver
-    def _save(self, path):
+    def _save(self, path: Path) -> None:
         Progress(
             self.step,
             self.optimizer_step,
@@ -290,9 +323,9 @@ class E2VBrain(sb.Brain):
         ).write(path, self.grad_accumulation_factor)
 
     @mark_as_loader
-    def _recover(self, path, end_of_epoch):
+    def _recover(self, path: Path, end_of_epoch: bool) -> None:
         progress = Progress.read(path, end_of_epoch)
         self.step = progress.step
         self.optimizer_step = progress.optimizer_step
         self.avg_train_loss = progress.avg_train_loss
-        self._skips.total = progress.skipped_steps
+        self._update.skipped = progress.skipped_steps

@@ -1,15 +1,26 @@
-"""Checkpoints that are either complete or not there."""
+"""Checkpoints that are either complete or not there, and when to save one."""
 
+import json
 import logging
 import os
 import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 from speechbrain.utils.checkpoints import (
     Checkpoint,
     Checkpointer,
     ckpt_recency,
 )
-from speechbrain.utils.distributed import ddp_barrier, if_main_process
+from speechbrain.utils.distributed import (
+    ddp_barrier,
+    ddp_broadcast,
+    if_main_process,
+)
+
+from speechbrain_e2v.files.atomic import flush
 
 UNFINISHED = "unfinished-"
 """Prefix of folders being written or deleted. Recovery ignores them, since it
@@ -24,12 +35,6 @@ class AtomicCheckpointer(Checkpointer):
     newest checkpoint and fails on. Here everything is written and flushed under
     another name and renamed at the end; deletion renames first, too.
 
-    Arguments
-    ---------
-    checkpoints_dir, recoverables, custom_load_hooks, custom_save_hooks,
-    allow_partial_load
-        As for speechbrain.utils.checkpoints.Checkpointer.
-
     Example
     -------
     >>> import torch
@@ -43,15 +48,13 @@ class AtomicCheckpointer(Checkpointer):
     """
 
     def save_checkpoint(
-        self, meta=None, end_of_epoch=True, name=None, verbosity=logging.INFO
-    ):
-        """Save all recoverables; see the stock method for the arguments.
-
-        Returns
-        -------
-        Checkpoint
-            Of the final folder; None on other ranks than the main one.
-        """
+        self,
+        meta: Mapping[str, Any] | None = None,
+        end_of_epoch: bool = True,
+        name: str | None = None,
+        verbosity: int = logging.INFO,
+    ) -> Checkpoint | None:
+        """Save all recoverables; None on other ranks than the main one."""
         written = super().save_checkpoint(
             meta=dict(meta or {}),
             end_of_epoch=end_of_epoch,
@@ -65,17 +68,17 @@ class AtomicCheckpointer(Checkpointer):
 
     def save_and_keep_only(
         self,
-        meta=None,
-        end_of_epoch=True,
-        name=None,
-        num_to_keep=1,
-        keep_recent=True,
-        importance_keys=(),
-        max_keys=(),
-        min_keys=(),
-        ckpt_predicate=None,
-        verbosity=logging.INFO,
-    ):
+        meta: Mapping[str, Any] | None = None,
+        end_of_epoch: bool = True,
+        name: str | None = None,
+        num_to_keep: int = 1,
+        keep_recent: bool = True,
+        importance_keys: Iterable[Callable[[Checkpoint], Any]] = (),
+        max_keys: Iterable[str] = (),
+        min_keys: Iterable[str] = (),
+        ckpt_predicate: Callable[[Checkpoint], bool] | None = None,
+        verbosity: int = logging.INFO,
+    ) -> None:
         """Save, then delete the least important checkpoints.
 
         The stock method appends to its own default list, so that every save
@@ -97,26 +100,29 @@ class AtomicCheckpointer(Checkpointer):
     def delete_checkpoints(
         self,
         *,
-        num_to_keep=1,
-        min_keys=None,
-        max_keys=None,
-        importance_keys=(ckpt_recency,),
-        ckpt_predicate=None,
-        verbosity=logging.INFO,
-    ):
+        num_to_keep: int = 1,
+        min_keys: Iterable[str] | None = None,
+        max_keys: Iterable[str] | None = None,
+        importance_keys: Iterable[Callable[[Checkpoint], Any]] = (
+            ckpt_recency,
+        ),
+        ckpt_predicate: Callable[[Checkpoint], bool] | None = None,
+        verbosity: int = logging.INFO,
+    ) -> None:
         """Delete the least important checkpoints, whole or not at all.
 
-        Arguments as for the stock method, which removes files one by one:
-        after a kill, half a folder could be chosen by ``max_key``.
+        The stock method removes files one by one: after a kill, half a folder
+        could be chosen by ``max_key``.
         """
         if num_to_keep < 0:
             raise ValueError(f"num_to_keep is {num_to_keep}: give 0 or more.")
-        orders = [
+        orders: list[dict[str, Any]] = [
             *({"min_key": key} for key in min_keys or ()),
             *({"max_key": key} for key in max_keys or ()),
             *({"importance_key": key} for key in importance_keys),
         ]
-        superfluous, kept = set(), set()
+        superfluous: set[Path] = set()
+        kept: set[Path] = set()
         for order in orders:
             ranked = self.find_checkpoints(
                 ckpt_predicate=ckpt_predicate, **order
@@ -130,16 +136,11 @@ class AtomicCheckpointer(Checkpointer):
                 logging.getLogger(__name__).log(verbosity, "Deleted %s", path)
         ddp_barrier()
 
-    def remove_leftovers(self):
-        """Remove what a killed run left unfinished.
+    def remove_leftovers(self) -> int:
+        """Remove what a killed run left unfinished; how many folders.
 
-        Only for the one process that trains into this folder: a folder that
-        another process is writing looks the same.
-
-        Returns
-        -------
-        int
-            How many folders were removed; 0 on other ranks than the main one.
+        Only for the one run that trains into this folder: what another run is
+        writing looks the same. Other ranks than the main one do nothing.
         """
         if not if_main_process():
             return 0
@@ -148,23 +149,23 @@ class AtomicCheckpointer(Checkpointer):
             shutil.rmtree(path)
         return len(leftovers)
 
-    def _new_checkpoint_dirpath(self):
+    def _new_checkpoint_dirpath(self) -> Path:
         return _unfinished(super()._new_checkpoint_dirpath())
 
-    def _custom_checkpoint_dirpath(self, name):
+    def _custom_checkpoint_dirpath(self, name: str) -> Path:
         return _unfinished(super()._custom_checkpoint_dirpath(name))
 
-    def _publish(self, written):
+    def _publish(self, written: Checkpoint) -> Checkpoint:
         for path in written.path.iterdir():
-            _flush(path)
-        _flush(written.path)
+            flush(path)
+        flush(written.path)
         final = written.path.with_name(
             written.path.name.removeprefix(UNFINISHED)
         )
         if final.exists():  # a checkpoint with a name of its own, again
             _discard(final)
         os.rename(written.path, final)
-        _flush(self.checkpoints_dir)
+        flush(self.checkpoints_dir)
         return Checkpoint(
             final,
             written.meta,
@@ -172,22 +173,97 @@ class AtomicCheckpointer(Checkpointer):
         )
 
 
-def _unfinished(path):
+def _unfinished(path: Path) -> Path:
     unfinished = path.with_name(UNFINISHED + path.name)
     if unfinished.exists():
         shutil.rmtree(unfinished)
     return unfinished
 
 
-def _discard(path):
+def _discard(path: Path) -> None:
     doomed = path.with_name(f"{UNFINISHED}deleted-{path.name}")
     os.rename(path, doomed)
     shutil.rmtree(doomed)
 
 
-def _flush(path):
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+class Progress(NamedTuple):
+    """Where a run stands: the part of a checkpoint that is not weights.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "brain.ckpt"
+    >>> Progress(4, 2, 0.5, skipped_steps=1).write(path, accumulation=2)
+    >>> Progress.read(path, end_of_epoch=True)
+    Progress(step=0, optimizer_step=2, avg_train_loss=0.0, skipped_steps=1)
+    """
+
+    step: int
+    """Micro-batches done in the epoch."""
+    optimizer_step: int
+    """Updates made in the run."""
+    avg_train_loss: float
+    """Mean over the epoch so far."""
+    skipped_steps: int
+    """Updates given up in the run."""
+
+    def write(self, path: str | Path, accumulation: int) -> None:
+        """Write a file.
+
+        Inside an accumulation (micro-batches an update), whose gradient is in
+        no checkpoint, this raises RuntimeError.
+        """
+        if self.step % accumulation:
+            raise RuntimeError(
+                f"A checkpoint was asked for at micro-batch {self.step}, but "
+                f"an update has {accumulation}: the gradient so far would be "
+                "lost. Save in on_stage_end or by ckpt_interval_steps."
+            )
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(self._asdict(), file)
+
+    @classmethod
+    def read(cls, path: str | Path, end_of_epoch: bool) -> "Progress":
+        """Read a file.
+
+        After an `end_of_epoch` the next epoch begins at its first micro-batch,
+        wherever in the old one the file was written.
+        """
+        with open(path, encoding="utf-8") as file:
+            progress = cls(**json.load(file))
+        if end_of_epoch:
+            progress = progress._replace(step=0, avg_train_loss=0.0)
+        return progress
+
+
+class _Run(Protocol):
+    """What `checkpoint_is_due` reads of a Brain."""
+
+    step: int
+    optimizer_step: int
+    grad_accumulation_factor: int
+    ckpt_interval_steps: int
+    ckpt_interval_minutes: float
+    last_save: float
+
+    @property
+    def _optimizer_step_limit_exceeded(self) -> bool: ...
+
+
+def checkpoint_is_due(brain: _Run) -> bool:
+    """Decide after a micro-batch whether to save; the same on all ranks.
+
+    SpeechBrain counts micro-batches, anew in each epoch: it saves inside an
+    accumulation, whose gradient is in no checkpoint, and never where epochs are
+    short. Here intervals are updates or minutes, and the last update of a
+    limited run is always saved.
+    """
+    if brain.step % brain.grad_accumulation_factor:
+        return False
+    if brain._optimizer_step_limit_exceeded:
+        return True
+    if brain.ckpt_interval_steps > 0:
+        return brain.optimizer_step % brain.ckpt_interval_steps == 0
+    if brain.ckpt_interval_minutes > 0:
+        minutes = (time.monotonic() - brain.last_save) / 60
+        return ddp_broadcast(minutes >= brain.ckpt_interval_minutes)
+    return False

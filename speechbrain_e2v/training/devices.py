@@ -3,22 +3,10 @@
 import torch
 
 
-def usable_device(name=None):
-    """Check a device before work starts.
+def usable_device(name: str | None = None) -> torch.device:
+    """Check a device (``cpu``, ``cuda:1``, ...) before work starts.
 
-    Arguments
-    ---------
-    name : str or None
-        ``cpu``, ``cuda``, ``cuda:1``, ...; ``None``: a GPU where there is one.
-
-    Returns
-    -------
-    torch.device
-
-    Raises
-    ------
-    ValueError
-        When there is no such device here.
+    None is a GPU where there is one. ValueError names the devices there are.
 
     Example
     -------

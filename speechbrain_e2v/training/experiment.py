@@ -10,8 +10,10 @@ import difflib
 import logging
 import re
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import speechbrain as sb
 import yaml
@@ -24,29 +26,19 @@ from speechbrain_e2v.training.devices import usable_device
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a command line asks for.
+    """What a command line asks for."""
 
-    Arguments
-    ---------
-    hparams : dict
-        The loaded yaml with its overrides.
-    run_opts : speechbrain RunOptions
-        Device, precision and so on, as given on the command line.
-    file : Path
-        The yaml.
-    overrides : str
-        The overrides as yaml text.
-    command : list of str
-        Script and arguments.
-    """
-
-    hparams: dict
+    hparams: dict[str, Any]
+    """The loaded yaml with its overrides."""
     run_opts: RunOptions
+    """Device, precision and so on, as given on the command line."""
     file: Path
     overrides: str
-    command: list
+    """As yaml text."""
+    command: list[str]
+    """Script and arguments."""
 
-    def make_folder(self):
+    def make_folder(self) -> None:
         """Create ``output_folder`` with log.txt and hyperparams.yaml."""
         sb.create_experiment_directory(
             experiment_directory=self.hparams["output_folder"],
@@ -57,20 +49,15 @@ class Experiment:
         logging.getLogger("matplotlib").setLevel(logging.WARNING)
 
 
-def load_experiment(argv, known_keys):
-    """Read a command line and the yaml it names.
+def load_experiment(
+    argv: list[str],
+    known_keys: Iterable[str] | Callable[[dict[str, Any]], Iterable[str]],
+) -> Experiment:
+    """Read ``hparams/x.yaml --key value ...`` and the yaml it names.
 
-    Arguments
-    ---------
-    argv : list of str
-        ``hparams/x.yaml --key value ...``, without the script.
-    known_keys : iterable of str or callable
-        Top-level keys that the caller uses, or what gives them for the loaded
-        yaml. A key that another line of the yaml refers to is known, too.
-
-    Returns
-    -------
-    Experiment
+    `known_keys` are the top-level keys that the caller uses, or what gives them
+    for the loaded yaml; a key that another line of the yaml refers to is known,
+    too.
 
     Raises
     ------
@@ -113,7 +100,7 @@ def load_experiment(argv, known_keys):
 
 
 @contextlib.contextmanager
-def one_line_errors():
+def one_line_errors() -> Iterator[None]:
     """Turn errors about the user's input into one line and exit status 1.
 
     Example
@@ -129,21 +116,11 @@ def one_line_errors():
         raise SystemExit(f"error: {error}") from error
 
 
-def recipe_usage(script, title, example):
+def recipe_usage(script: str | Path, title: str, example: str) -> str:
     """Usage text of a recipe, with the first line of each of its yaml files.
 
-    Arguments
-    ---------
-    script : str or Path
-        The recipe's ``train.py``; ``hparams/*.yaml`` lie beside it.
-    title : str
-        What the recipe does.
-    example : str
-        Options of the example command.
-
-    Returns
-    -------
-    str
+    These lie in ``hparams/`` beside the recipe's `script`; `example` is the
+    options of a command.
     """
     script = Path(script)
     lines = []
@@ -160,7 +137,7 @@ def recipe_usage(script, title, example):
     )
 
 
-def _check_overrides(argv, overrides):
+def _check_overrides(argv: list[str], overrides: str) -> None:
     for argument in argv[1:]:
         # SpeechBrain would turn "a=b" into "a b".
         if argument.count("=") > argument.startswith("--"):
@@ -187,7 +164,7 @@ def _check_overrides(argv, overrides):
             raise ValueError(f"--{key} has no value; write --{key} VALUE")
 
 
-def _explained(error, file, text):
+def _explained(error: Exception, file: Path, text: str) -> str:
     """HyperPyYAML's errors in the words of a command line."""
     message = str(error.args[0]) if error.args else str(error)
     unknown = re.match(r"Override '(\w+)' not found", message)
@@ -200,6 +177,6 @@ def _explained(error, file, text):
     return f"{file}: {message}"
 
 
-def _hint(key, known):
+def _hint(key: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(key, sorted(known), n=1)
     return f"{key}; did you mean {close[0]}?" if close else key

@@ -1,20 +1,13 @@
 """Checks of training loaders: epochs, shards, resumption, whole updates."""
 
+from typing import Any
+
 from speechbrain.dataio.dataloader import SaveableDataLoader
 from torch.utils.data import DataLoader, RandomSampler
 
 
-def epoch_sampler(loader):
-    """Find the sampler that must learn the epoch number.
-
-    Arguments
-    ---------
-    loader : torch.utils.data.DataLoader
-
-    Returns
-    -------
-    Sampler or None
-        The batch sampler, else the sampler, whichever has ``set_epoch``.
+def epoch_sampler(loader: DataLoader) -> Any | None:
+    """The batch sampler, else the sampler, whichever has ``set_epoch``.
 
     Example
     -------
@@ -27,16 +20,8 @@ def epoch_sampler(loader):
     return None
 
 
-def shards_itself(sampler):
+def shards_itself(sampler: object) -> bool:
     """Whether a sampler gives every rank its own batches.
-
-    Arguments
-    ---------
-    sampler : Sampler or None
-
-    Returns
-    -------
-    bool
 
     Example
     -------
@@ -46,15 +31,12 @@ def shards_itself(sampler):
     return _ranks_of(sampler) is not None
 
 
-def check_train_loader(loader, rank, world_size, resumable):
+def check_train_loader(
+    loader: DataLoader, rank: int, world_size: int, resumable: bool
+) -> None:
     """Refuse loaders with which a run would be wrong without a word.
 
-    Arguments
-    ---------
-    loader : torch.utils.data.DataLoader
-    rank, world_size : int
-    resumable : bool
-        Whether the run writes checkpoints.
+    `resumable` says whether the run writes checkpoints.
 
     Raises
     ------
@@ -98,18 +80,10 @@ def check_train_loader(loader, rank, world_size, resumable):
         )
 
 
-def check_whole_updates(loader, accumulation):
+def check_whole_updates(loader: DataLoader, accumulation: int) -> None:
     """Refuse an epoch whose last micro-batches would never become an update.
 
-    Arguments
-    ---------
-    loader : torch.utils.data.DataLoader
-    accumulation : int
-        Micro-batches an update.
-
-    Raises
-    ------
-    ValueError
+    `accumulation` is the number of micro-batches an update. Raises ValueError.
 
     Example
     -------
@@ -125,7 +99,7 @@ def check_whole_updates(loader, accumulation):
         )
 
 
-def _ranks_of(sampler):
+def _ranks_of(sampler: Any) -> tuple[int, int] | None:
     for name in ("world_size", "num_replicas"):
         if hasattr(sampler, name):
             return sampler.rank, getattr(sampler, name)

@@ -2,7 +2,9 @@
 
 import dataclasses
 import math
+from collections.abc import Callable, Mapping
 from numbers import Real
+from typing import Any
 
 from speechbrain.utils.run_opts import RunOptions
 
@@ -19,25 +21,16 @@ INTEGERS = {
 REALS = ("max_grad_norm", "ckpt_interval_minutes")
 
 
-def checked_options(hparams, run_opts, checkpointer=None):
+def checked_options(
+    hparams: Mapping[str, Any] | None,
+    run_opts: RunOptions | Mapping[str, Any] | None,
+    checkpointer: object = None,
+) -> tuple[dict[str, Any], RunOptions]:
     """Check what a Brain is built from; SpeechBrain checks little of it.
 
     Precedence stays SpeechBrain's: command line, then yaml, then default.
     Numbers that arrive as strings (``--optimizer_step_limit 100`` is ``'100'``,
-    a yaml ``1e2`` is ``'1e2'``) are converted.
-
-    Arguments
-    ---------
-    hparams : dict or None
-        Contents of the yaml.
-    run_opts : RunOptions, dict or None
-        From the command line.
-    checkpointer : AtomicCheckpointer or None
-
-    Returns
-    -------
-    dict, RunOptions
-        Copies with the same content, numbers converted.
+    a yaml ``1e2`` is ``'1e2'``) are converted, in copies of both.
 
     Raises
     ------
@@ -53,13 +46,13 @@ def checked_options(hparams, run_opts, checkpointer=None):
     >>> hparams["optimizer_step_limit"]
     100
     """
-    hparams = dict(hparams or {})
-    if run_opts is None:
-        run_opts = RunOptions()
-    elif isinstance(run_opts, dict):
-        run_opts = RunOptions.from_dictionary(run_opts)
-    _refuse_merged(hparams)
-    if "seed" not in hparams:
+    yaml = dict(hparams or {})
+    if isinstance(run_opts, RunOptions):
+        given = run_opts
+    else:
+        given = RunOptions.from_dictionary(dict(run_opts or {}))
+    _refuse_merged(yaml)
+    if "seed" not in yaml:
         raise ValueError(
             "hparams has no `seed`: dropout and masks are drawn from it; add "
             "`seed: 1986` to the yaml."
@@ -72,28 +65,27 @@ def checked_options(hparams, run_opts, checkpointer=None):
         )
 
     numeric = {*INTEGERS, *REALS}
-    hparams.update(
-        {name: _number(name, hparams[name]) for name in numeric & {*hparams}}
-    )
-    run_opts = dataclasses.replace(
-        run_opts,
+    for name in numeric & {*yaml}:
+        yaml[name] = _number(name, yaml[name])
+    given = dataclasses.replace(
+        given,
         **{
-            name: _number(name, run_opts[name])
-            for name in numeric & run_opts.overridden_args
+            name: _number(name, given[name])
+            for name in numeric & given.overridden_args
         },
     )
 
-    def value(name):
-        if name in run_opts.overridden_args or name not in hparams:
-            return run_opts[name]
-        return hparams[name]
+    def value(name: str) -> Any:
+        if name in given.overridden_args or name not in yaml:
+            return given[name]
+        return yaml[name]
 
     _refuse_values(value)
     _refuse_contradictions(value, checkpointer is not None)
-    return hparams, run_opts
+    return yaml, given
 
 
-def _refuse_merged(hparams):
+def _refuse_merged(hparams: dict[str, Any]) -> None:
     # Such a merge replaces every yaml option by its default: bf16 trains as
     # fp32, accumulation 2 as 1, and nothing says so.
     if "overridden_args" in hparams:
@@ -104,7 +96,7 @@ def _refuse_merged(hparams):
         )
 
 
-def _number(name, value):
+def _number(name: str, value: Any) -> int | float | None:
     if value is None and name == "optimizer_step_limit":
         return None
     text = str(value).strip().lower().replace(".inf", "inf")
@@ -122,7 +114,7 @@ def _number(name, value):
     return int(number)
 
 
-def _refuse_values(value):
+def _refuse_values(value: Callable[[str], Any]) -> None:
     # SpeechBrain documents a negative value as "off", but the gradient is then
     # multiplied by a negative number and the model climbs; zero freezes it.
     if not value("max_grad_norm") > 0:
@@ -143,7 +135,9 @@ def _refuse_values(value):
         )
 
 
-def _refuse_contradictions(value, has_checkpointer):
+def _refuse_contradictions(
+    value: Callable[[str], Any], has_checkpointer: bool
+) -> None:
     minutes = value("ckpt_interval_minutes")
     steps = value("ckpt_interval_steps")
     if minutes > 0 and steps > 0:

@@ -8,20 +8,11 @@ uninterrupted one drew, and no worker, rank or machine changes a draw.
 import hashlib
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def stable_hash(*parts):
-    """Hash integers and strings to a 63-bit integer, equal on every machine.
-
-    Arguments
-    ---------
-    *parts : int or str
-        What the number is for, such as ``(seed, update, utterance_id)``.
-
-    Returns
-    -------
-    int
-        In [0, 2**63).
+def stable_hash(*parts: int | str) -> int:
+    """Hash what a number is for to one in [0, 2**63), equal on every machine.
 
     Example
     -------
@@ -35,23 +26,11 @@ def stable_hash(*parts):
     return int.from_bytes(digest, "big") >> 1
 
 
-def hash_uniform(seeds, count):
-    """Draw uniform numbers, row by row, each row from its own seed.
+def hash_uniform(seeds: ArrayLike, count: int) -> np.ndarray:
+    """Draw uniform numbers in [0, 1), [R, count], from seeds [R].
 
     A counter-based generator (SplitMix64's finaliser over seed and index), so
     that many independently seeded rows cost one vectorised pass.
-
-    Arguments
-    ---------
-    seeds : array of int, [R]
-        One seed a row.
-    count : int
-        Numbers in a row.
-
-    Returns
-    -------
-    numpy.ndarray, [R, count]
-        float64 in [0, 1).
 
     Example
     -------
@@ -68,7 +47,7 @@ def hash_uniform(seeds, count):
     return bits.astype(np.float64) * 2.0**-53
 
 
-def _mix(z):
+def _mix(z: np.ndarray) -> np.ndarray:
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))

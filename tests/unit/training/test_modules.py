@@ -4,7 +4,8 @@ import pytest
 import torch
 from unit.training.toy_brain import PlainBrain, ToyBrain, loader, toy_brain
 
-from speechbrain_e2v.training.frozen import KeepFrozenInEval, trainable_groups
+from speechbrain_e2v.training.brain import FrozenAwareModuleDict
+from speechbrain_e2v.training.optimizer_step import trainable_groups
 
 
 class ModeBrain(ToyBrain):
@@ -25,7 +26,9 @@ def test_a_frozen_teacher_stays_in_eval():
 def test_modules_without_parameters_and_thawed_ones_do_train():
     layer = torch.nn.Linear(1, 1).requires_grad_(False)
     augment = torch.nn.Dropout(0.5)
-    modules = KeepFrozenInEval({"layer": layer, "augment": augment}).train()
+    modules = FrozenAwareModuleDict(
+        {"layer": layer, "augment": augment}
+    ).train()
     assert (layer.training, augment.training) == (False, True)
     layer.requires_grad_(True)
     modules.train()
@@ -63,7 +66,9 @@ def test_vectors_without_weight_decay():
 
 def test_nothing_to_train():
     with pytest.raises(ValueError, match="unfreeze"):
-        trainable_groups(torch.nn.Linear(1, 1).requires_grad_(False))
+        trainable_groups(
+            torch.nn.Linear(1, 1).requires_grad_(False).parameters()
+        )
 
 
 def test_raw_modules_are_what_was_handed_in():

@@ -13,11 +13,14 @@ from unit.training.toy_brain import (
 )
 
 from speechbrain_e2v.training.brain import E2VBrain
-from speechbrain_e2v.training.gradients import scale_and_clip
+from speechbrain_e2v.training.optimizer_step import (
+    SCALER_SEARCH,
+    OptimizerStep,
+    scale_and_clip,
+)
 from speechbrain_e2v.training.seeding import stable_hash
-from speechbrain_e2v.training.skips import SCALER_SEARCH, SkippedUpdates
-from speechbrain_e2v.training.update_targets import UpdateTargets
-from speechbrain_e2v.training.updates import Update
+
+NO_SCALER = torch.GradScaler(enabled=False)
 
 
 def plain_sgd(groups):
@@ -89,10 +92,10 @@ def test_loss_values_stay_means():
 
 
 def test_an_empty_micro_batch_leaves_the_running_average():
-    targets = UpdateTargets("cpu")
+    step = OptimizerStep("cpu", NO_SCALER, 1, max_norm=1.0, patience=0)
     weight = torch.tensor(2.0, requires_grad=True)
-    targets.count(0)
-    loss = targets.weighted(weight * 3, 0, value_if_empty=1.25)
+    step.count(0)
+    loss = step.weighted(weight * 3, 0, value_if_empty=1.25)
     loss.backward()
     assert loss.item() == 1.25
     assert weight.grad.item() == 0.0
@@ -125,16 +128,16 @@ def test_without_counts_the_gradient_is_the_mean_over_micro_batches():
 
 
 def test_unpaired_calls_are_an_error():
-    targets = UpdateTargets("cpu")
-    targets.count(4)
+    step = OptimizerStep("cpu", NO_SCALER, 1, max_norm=1.0, patience=0)
+    step.count(4)
     with pytest.raises(RuntimeError, match="0 times.*1 times"):
-        targets.total()
+        step.make([], number=1)
 
 
 def test_validation_counts_nothing():
     brain = toy_brain()
     brain.fit(range(1), loader(), valid_set=loader())
-    assert brain._targets.total().item() == 0
+    assert brain._update.total_targets().item() == 0
     assert any("VALID" in stage for stage, _ in brain.seen)
 
 
@@ -190,7 +193,7 @@ def test_a_small_gradient_is_not_stretched():
 
 
 def test_negative_norm_reverses_the_plain_gradient():
-    """Why options.py refuses what SpeechBrain's help text advises."""
+    """Why run_options.py refuses what SpeechBrain's help text advises."""
 
     def last_loss(norm):
         torch.manual_seed(0)
@@ -290,19 +293,17 @@ def test_learning_rate_is_that_of_the_updates_made():
 
 def test_grad_scaler_skips_and_steps():
     scaler = torch.GradScaler("cpu", init_scale=8.0, growth_interval=100)
-    skips = SkippedUpdates(0, False, scaler)
-    targets = UpdateTargets("cpu")
-    update = Update(targets, skips, scaler, micro_batches=1, max_norm=1.0)
+    step = OptimizerStep("cpu", scaler, 1, max_norm=1.0, patience=0)
     weight = torch.tensor([1.0], requires_grad=True)
     optimizer = torch.optim.SGD([weight], lr=1.0)
     made = []
     for gradient in (float("inf"), 0.5, 3.0):
         optimizer.zero_grad()
         scaler.scale(weight * gradient).backward()
-        made.append(update.make([optimizer], number=1))
+        made.append(step.make([optimizer], number=1))
     assert made == [False, True, True]
-    assert update.grad_norm == pytest.approx(3.0)
+    assert step.grad_norm == pytest.approx(3.0)
     assert scaler.get_scale() == 4.0
     assert weight.item() == pytest.approx(1.0 - 0.5 - 1.0, abs=1e-5)
-    assert (skips.total, skips.in_a_row) == (1, 0)
-    assert skips.patience == SCALER_SEARCH
+    assert (step.skipped, step.skipped_in_a_row) == (1, 0)
+    assert step.patience == SCALER_SEARCH
