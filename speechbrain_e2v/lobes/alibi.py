@@ -15,20 +15,12 @@ WHOLE_BIAS_ELEMENTS = 2**26
 _NOT_SEEN = -3.0e4  # exp underflows to exactly 0 in fp32 and bf16
 
 
-def alibi_slopes(num_heads):
+def alibi_slopes(num_heads: int) -> list[float]:
     """Return ALiBi's slope of each head.
 
     A power of two n gives 2^(-8/n), its square, ..., its n-th power; another
     number takes the slopes of the power of two below it, then every second
     slope of the power of two above it.
-
-    Arguments
-    ---------
-    num_heads : int
-
-    Returns
-    -------
-    list of float
 
     Example
     -------
@@ -49,18 +41,11 @@ class AttentionBias:
     has the same frame positions there is one bias for all of them; padding is
     then kept as a mask over keys, so no [B, H, T, T] tensor is ever made.
 
-    Arguments
-    ---------
-    weight : torch.Tensor, [H]
-        Slope times learned scale of each head.
-    positions : torch.Tensor, [1 or B, T]
-        Time index of each frame.
-    num_tokens : int
-        Extra tokens in front; their bias to and from everything is 0.
-    key_mask : torch.Tensor, [B, N + T], bool, optional
-        True where a key is real.
-    window : int, optional
-        Frames further away than this are not attended to.
+    `weight` [H] is slope times learned scale of each head, `positions`
+    [1 or B, T] the time index of each frame. The bias of the `num_tokens` extra
+    tokens N in front, to and from everything, is 0. `key_mask` [B, N + T] is
+    True where a key is real; frames further away than `window` are not attended
+    to.
 
     Example
     -------
@@ -70,7 +55,12 @@ class AttentionBias:
     """
 
     def __init__(
-        self, weight, positions, num_tokens, key_mask=None, window=None
+        self,
+        weight: torch.Tensor,
+        positions: torch.Tensor,
+        num_tokens: int,
+        key_mask: torch.Tensor | None = None,
+        window: int | None = None,
     ):
         self.weight = weight
         # bfloat16 cannot tell neighbours apart from frame 256 on.
@@ -78,18 +68,18 @@ class AttentionBias:
         self.num_tokens = num_tokens
         self.key_mask = key_mask
         self.window = window
-        self._whole = None
+        self._whole: torch.Tensor | None = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.positions.shape[1]
 
     @property
-    def fits(self):
+    def fits(self) -> bool:
         """Whether the whole bias is small enough to be kept."""
         rows, length = self.positions.shape
         return rows * len(self.weight) * length**2 <= WHOLE_BIAS_ELEMENTS
 
-    def whole(self, dtype):
+    def whole(self, dtype: torch.dtype) -> torch.Tensor:
         """Return the bias of all pairs, [1 or B, H, N + T, N + T]."""
         if self._whole is None or self._whole.dtype != dtype:
             everything = slice(0, len(self))
@@ -98,20 +88,14 @@ class AttentionBias:
             self._whole = bias.to(dtype)
         return self._whole
 
-    def between(self, heads, queries, frames):
+    def between(
+        self, heads: slice, queries: slice, frames: slice
+    ) -> torch.Tensor:
         """Return the bias of some queries to the tokens and to some frames.
 
-        Arguments
-        ---------
-        heads : slice
-        queries : slice
-            Frames; what it says of tokens is not their bias.
-        frames : slice
-            Keys; its beginning is put behind the tokens.
-
-        Returns
-        -------
-        torch.Tensor, [1 or B, heads, queries, N + frames]
+        [1 or B, heads, queries, N + frames]; the beginning of `frames` is put
+        behind the tokens. What it says of tokens among the queries is not their
+        bias.
         """
         tokens = self.num_tokens
         frames = slice(max(tokens, frames.start), frames.stop)
@@ -130,10 +114,6 @@ class AttentionBias:
 class Alibi(nn.Module):
     """ALiBi with a learned scale per head, shared by all layers.
 
-    Arguments
-    ---------
-    num_heads : int
-
     Example
     -------
     >>> bias = Alibi(4)(torch.arange(5)[None], num_tokens=2)
@@ -141,13 +121,21 @@ class Alibi(nn.Module):
     torch.Size([1, 4, 7, 7])
     """
 
-    def __init__(self, num_heads):
+    slopes: torch.Tensor
+
+    def __init__(self, num_heads: int):
         super().__init__()
         self.scale = nn.Parameter(torch.ones(num_heads))
         slopes = torch.tensor(alibi_slopes(num_heads))
         self.register_buffer("slopes", slopes, persistent=False)
 
-    def forward(self, positions, num_tokens, key_mask=None, window=None):
+    def forward(
+        self,
+        positions: torch.Tensor,
+        num_tokens: int,
+        key_mask: torch.Tensor | None = None,
+        window: int | None = None,
+    ) -> AttentionBias:
         """Bind the bias to frame positions ([1 or B, T]) and real keys."""
         weight = self.slopes * self.scale.clamp(min=0)
         return AttentionBias(weight, positions, num_tokens, key_mask, window)

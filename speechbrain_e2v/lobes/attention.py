@@ -1,10 +1,12 @@
 """Self-attention with a bias of distances, exact, in bounded memory."""
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
+from speechbrain_e2v.lobes.alibi import AttentionBias
 from speechbrain_e2v.lobes.block_attention import attend_in_blocks, reach_of
-from speechbrain_e2v.lobes.chunking import frame_pieces
+from speechbrain_e2v.lobes.chunking import time_chunks
 
 # Three times the width: 9 and 288 MiB of it (base).
 FRAMES_ON_CPU = 1024
@@ -16,17 +18,10 @@ _PADDED_DIMS = 8  # GPU kernels want head widths in multiples of eight
 class SelfAttention(nn.Module):
     """Multi-head self-attention with one fused projection.
 
-    Arguments
-    ---------
-    embed_dim, num_heads : int
-    dropout : float
-        On the output projection.
-    attention_dropout : float
-        On the attention weights.
+    `dropout` is on the output projection, `attention_dropout` on the weights.
 
     Example
     -------
-    >>> import torch
     >>> from speechbrain_e2v.lobes.alibi import Alibi
     >>> bias = Alibi(2)(torch.arange(5)[None], num_tokens=0)
     >>> SelfAttention(8, 2)(torch.randn(3, 5, 8), bias).shape
@@ -34,7 +29,11 @@ class SelfAttention(nn.Module):
     """
 
     def __init__(
-        self, embed_dim, num_heads, dropout=0.0, attention_dropout=0.0
+        self,
+        embed_dim: int,
+        num_heads: int,
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
     ):
         super().__init__()
         if embed_dim % num_heads:
@@ -48,26 +47,27 @@ class SelfAttention(nn.Module):
         self.proj = nn.Linear(embed_dim, embed_dim)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x, bias):
-        """Map [B, L, D] to [B, L, D]; `bias` is an AttentionBias."""
+    def forward(self, x: torch.Tensor, bias: AttentionBias) -> torch.Tensor:
+        """Map [B, L, D] to [B, L, D]."""
         batch, length, width = x.shape
         p = self.attention_dropout if self.training else 0.0
-        x = attend(*self._heads(x), bias, p)
+        q, k, v = self._heads(x)
+        x = attend(q, k, v, bias, p)
         x = x.transpose(1, 2).reshape(batch, length, width)
         return self.dropout(self.proj(x))
 
-    def _heads(self, x):
+    def _heads(self, x: torch.Tensor) -> torch.Tensor:
         """Project to queries, keys and values, [3, B, H, L, D / H]."""
         batch, length, _ = x.shape
-        pieces = frame_pieces(
+        chunks = time_chunks(
             batch, length, x.device, FRAMES_ON_CPU, FRAMES_ON_GPU
         )
-        joined = None
-        for start, stop in pieces:
+        joined: torch.Tensor | None = None
+        for start, stop in chunks:
             qkv = self.qkv(x[:, start:stop])
             qkv = qkv.view(batch, stop - start, 3, self.num_heads, -1)
             qkv = qkv.permute(2, 0, 3, 1, 4)
-            if len(pieces) == 1:
+            if len(chunks) == 1:
                 return qkv
             if joined is None:
                 # Heads outside: blocks of queries read keys in one run.
@@ -75,26 +75,23 @@ class SelfAttention(nn.Module):
                     3, batch, self.num_heads, length, qkv.shape[-1]
                 )
             joined[:, :, :, start:stop] = qkv
+        assert joined is not None  # there is a chunk
         return joined
 
 
-def attend(q, k, v, bias, dropout_p=0.0):
-    """Attend with an AttentionBias, exactly, in bounded memory.
+def attend(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    bias: AttentionBias,
+    dropout_p: float = 0.0,
+) -> torch.Tensor:
+    """Attend with queries, keys, values [B, H, L, E] in bounded memory.
 
-    Arguments
-    ---------
-    q, k, v : torch.Tensor, [B, H, L, E]
-    bias : AttentionBias
-        A `window` in it makes an approximation of this.
-    dropout_p : float
-
-    Returns
-    -------
-    torch.Tensor, [B, H, L, E]
+    Exact, unless the bias has a `window`.
 
     Example
     -------
-    >>> import torch
     >>> from speechbrain_e2v.lobes.alibi import Alibi
     >>> bias = Alibi(2)(torch.arange(5)[None], num_tokens=0)
     >>> q = torch.randn(1, 2, 5, 4)
@@ -104,7 +101,7 @@ def attend(q, k, v, bias, dropout_p=0.0):
     width = q.shape[-1]
     scale = width**-0.5
     in_blocks = bias.window is not None or not bias.fits
-    reach = reach_of(q, k, bias, scale) if in_blocks else None
+    reach = reach_of(q, k, bias, scale) if in_blocks else []
     if bias.key_mask is not None:
         q, k, v = _mark_padded_keys(q, k, v, bias.key_mask, scale)
     if in_blocks:
@@ -117,7 +114,13 @@ def attend(q, k, v, bias, dropout_p=0.0):
     return x[..., :width]
 
 
-def _mark_padded_keys(q, k, v, key_mask, scale):
+def _mark_padded_keys(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    key_mask: torch.Tensor,
+    scale: float,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Carry the key mask in one more dimension of queries and keys.
 
     Queries get a 1 and padded keys a large negative number there, which the

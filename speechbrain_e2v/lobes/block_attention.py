@@ -6,9 +6,12 @@ is left that a float could hold, and nothing is computed.
 """
 
 import math
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
+
+from speechbrain_e2v.lobes.alibi import AttentionBias
 
 QUERY_BLOCK = 256
 BLOCK_BIAS_ELEMENTS = 2**22  # 16 MiB: stays in the cache
@@ -17,25 +20,15 @@ _NEGLIGIBLE = 30 * math.log(2)
 
 
 @torch.no_grad()
-def reach_of(q, k, bias, scale):
-    """How far each head reaches.
+def reach_of(
+    q: torch.Tensor, k: torch.Tensor, bias: AttentionBias, scale: float
+) -> list[int]:
+    """How far each head reaches: frames, [H], at most L.
 
     A logit is at most |q| |k| scale - weight * distance, and the highest one
     of a query is at least that of its own key, whose distance is 0. What is
-    left out is a geometric series.
-
-    Arguments
-    ---------
-    q, k : torch.Tensor, [B, H, L, E]
-    bias : AttentionBias
-        Its `window`, if it has one, is the reach of every head.
-    scale : float
-        Of the dot products.
-
-    Returns
-    -------
-    list of int, [H]
-        In frames; at most L.
+    left out is a geometric series. A `window` is the reach of every head.
+    `scale` is that of the dot products of q and k, [B, H, L, E].
 
     Example
     -------
@@ -56,25 +49,19 @@ def reach_of(q, k, bias, scale):
     return reach.clamp(max=length).int().tolist()
 
 
-def attend_in_blocks(q, k, v, bias, reach, scale, dropout_p=0.0):
+def attend_in_blocks(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    bias: AttentionBias,
+    reach: list[int],
+    scale: float,
+    dropout_p: float = 0.0,
+) -> torch.Tensor:
     """Attend to the extra tokens and to all frames that a head reaches.
 
-    The extra tokens see, and are seen by, every frame.
-
-    Arguments
-    ---------
-    q, k, v : torch.Tensor, [B, H, L, E]
-        Extra tokens first, then frames in order of time.
-    bias : AttentionBias
-    reach : list of int, [H]
-        Of `reach_of`, in frames.
-    scale : float
-        Of the dot products.
-    dropout_p : float
-
-    Returns
-    -------
-    torch.Tensor, [B, H, L, E]
+    The extra tokens see, and are seen by, every frame. In q, k, v [B, H, L, E]
+    they come first, then frames in order of time.
 
     Example
     -------
@@ -109,13 +96,13 @@ def attend_in_blocks(q, k, v, bias, reach, scale, dropout_p=0.0):
     return x
 
 
-def _with_tokens(x, tokens, frames):
+def _with_tokens(x: torch.Tensor, tokens: int, frames: slice) -> torch.Tensor:
     if frames.start <= tokens:
         return x[:, :, : frames.stop]
     return torch.cat([x[:, :, :tokens], x[:, :, frames]], dim=2)
 
 
-def _alike(reach, rows, length):
+def _alike(reach: list[int], rows: int, length: int) -> Iterator[slice]:
     """Slices of neighbouring heads that reach about equally far.
 
     Together they need one bias, which stays small.

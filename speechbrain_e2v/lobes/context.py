@@ -4,6 +4,9 @@ It is everything above the projected local features, hence exactly the part
 that the EMA teacher copies.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -16,18 +19,10 @@ from speechbrain_e2v.lobes.transformer import Block
 class ContextEncoder(nn.Module):
     """Prenet and main blocks over frames and extra tokens.
 
-    Arguments
-    ---------
-    embed_dim, num_heads : int
-    prenet_depth, depth : int
-        Blocks before and after the point where other modalities would join;
-        only the last `depth` give training targets.
-    num_extra_tokens : int
-        The paper's utterance (chunk) tokens, in front of the frames.
-    pos_conv_width, pos_conv_depth, pos_conv_groups : int
-    prenet_dropout, layerdrop, prenet_layerdrop : float
-    **block : dict
-        Arguments of Block.
+    `prenet_depth` and `depth` are blocks before and after the point where other
+    modalities would join; only the last `depth` give training targets. The
+    extra tokens N are the paper's utterance (chunk) tokens, in front of the
+    frames. `block` are arguments of Block.
 
     Example
     -------
@@ -39,19 +34,19 @@ class ContextEncoder(nn.Module):
 
     def __init__(
         self,
-        embed_dim,
-        num_heads,
-        prenet_depth,
-        depth,
-        num_extra_tokens,
-        pos_conv_width=95,
-        pos_conv_depth=5,
-        pos_conv_groups=16,
-        prenet_dropout=0.0,
-        layerdrop=0.0,
-        prenet_layerdrop=0.0,
-        norm_eps=1e-5,
-        **block,
+        embed_dim: int,
+        num_heads: int,
+        prenet_depth: int,
+        depth: int,
+        num_extra_tokens: int,
+        pos_conv_width: int = 95,
+        pos_conv_depth: int = 5,
+        pos_conv_groups: int = 16,
+        prenet_dropout: float = 0.0,
+        layerdrop: float = 0.0,
+        prenet_layerdrop: float = 0.0,
+        norm_eps: float = 1e-5,
+        **block: Any,
     ):
         super().__init__()
         self.num_extra_tokens = num_extra_tokens
@@ -71,22 +66,18 @@ class ContextEncoder(nn.Module):
         self.layerdrop = [prenet_layerdrop] * prenet_depth + [layerdrop] * depth
         self.apply(_initialise_linear)
 
-    def forward(self, features, num_frames=None, window=None):
+    def forward(
+        self,
+        features: torch.Tensor,
+        num_frames: torch.Tensor | None = None,
+        window: int | None = None,
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Encode whole utterances, block by block.
 
-        Arguments
-        ---------
-        features : torch.Tensor, [B, T, D]
-            Projected local features.
-        num_frames : torch.Tensor, [B], long, optional
-            Real frames of each row; all of them by default.
-        window : int, optional
-            Frames that a frame attends to on each side, instead of all.
-
-        Yields
-        ------
-        (torch.Tensor, torch.Tensor), [B, N + T, D] each
-            Output and MLP output of every block, extra tokens in front.
+        From projected local features [B, T, D] and their real frames [B] to the
+        output and the MLP output of every block, [B, N + T, D] each, extra
+        tokens in front. A frame attends to `window` frames on each side, or to
+        all.
         """
         real = None
         if num_frames is not None:
@@ -97,23 +88,18 @@ class ContextEncoder(nn.Module):
         # Not a generator itself: it would keep the features all the time.
         return self.run_blocks(features, frames[None], real, window)
 
-    def run_blocks(self, x, positions, real=None, window=None):
-        """Put the tokens in front and run the blocks.
+    def run_blocks(
+        self,
+        x: torch.Tensor,
+        positions: torch.Tensor,
+        real: torch.Tensor | None = None,
+        window: int | None = None,
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Put the tokens in front and run the blocks; yields as `forward`.
 
-        Arguments
-        ---------
-        x : torch.Tensor, [B, T, D]
-            Frames, positional convolution added; not always all of them.
-        positions : torch.Tensor, [1 or B, T]
-            Time index of each frame, for ALiBi.
-        real : torch.Tensor, [B, T], bool, optional
-            False at padding.
-        window : int, optional
-            As for `forward`.
-
-        Yields
-        ------
-        (torch.Tensor, torch.Tensor), [B, N + T, D] each
+        `x` [B, T, D] are frames, not always all of them, with the positional
+        convolution added; `positions` [1 or B, T] their time index, for ALiBi;
+        `real` [B, T] is False at padding.
         """
         tokens = self.extra_tokens.to(x.dtype).expand(len(x), -1, -1)
         x = torch.cat([tokens, x], dim=1)
@@ -132,7 +118,7 @@ class ContextEncoder(nn.Module):
             yield x, mlp
 
 
-def _zero_of(module):
+def _zero_of(module: nn.Module) -> torch.Tensor | float:
     """Return a zero that depends on every parameter.
 
     A skipped block so gets zero gradients instead of none, which distributed
@@ -141,7 +127,7 @@ def _zero_of(module):
     return 0.0 * sum(p.view(-1)[0] for p in module.parameters())
 
 
-def _initialise_linear(module):
+def _initialise_linear(module: nn.Module) -> None:
     if isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=0.02)
         nn.init.zeros_(module.bias)

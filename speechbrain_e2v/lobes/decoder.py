@@ -9,17 +9,11 @@ from speechbrain_e2v.lobes.positional import GroupedConvBlock
 class ConvDecoder(nn.Module):
     """Grouped convolutions over time (paper section 3.1, released sizes).
 
-    From the second block on, a block's input is added to its output.
-
-    Arguments
-    ---------
-    embed_dim : int
-        Width of input and prediction.
-    channels, kernel, num_layers, groups : int
-    initial_scale : float
-        Factor on the initial weights of the last layer. At 1 (released) a
-        fresh student first learns to predict nothing, by crushing the
-        encoder's output; 0 starts from there and spares the encoder.
+    From the second block on, a block's input is added to its output. Input and
+    prediction are `embed_dim` wide. `initial_scale` is a factor on the initial
+    weights of the last layer: at 1 (released) a fresh student first learns to
+    predict nothing, by crushing the encoder's output; 0 starts from there and
+    spares the encoder.
 
     Example
     -------
@@ -30,12 +24,12 @@ class ConvDecoder(nn.Module):
 
     def __init__(
         self,
-        embed_dim=768,
-        channels=384,
-        kernel=7,
-        num_layers=4,
-        groups=16,
-        initial_scale=1.0,
+        embed_dim: int = 768,
+        channels: int = 384,
+        kernel: int = 7,
+        num_layers: int = 4,
+        groups: int = 16,
+        initial_scale: float = 1.0,
     ):
         super().__init__()
         widths = [embed_dim] + [channels] * num_layers
@@ -48,7 +42,9 @@ class ConvDecoder(nn.Module):
             self.proj.weight.mul_(initial_scale)
             self.proj.bias.mul_(initial_scale)
 
-    def forward(self, x, real=None):
+    def forward(
+        self, x: torch.Tensor, real: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Map [B, T, D] to [B, T, channels]; `proj` is left to the caller.
 
         Only masked frames are predicted, so only they need projecting.

@@ -1,7 +1,9 @@
 """The emotion2vec encoder: waveform in, frame features out."""
 
 import inspect
+from collections.abc import Iterator, Sequence
 
+import torch
 from torch import nn
 
 from speechbrain_e2v.lobes.context import ContextEncoder
@@ -9,6 +11,7 @@ from speechbrain_e2v.lobes.frontend import ConvFeatureExtractor
 from speechbrain_e2v.lobes.lengths import (
     CONV_KERNELS,
     CONV_STRIDES,
+    Samples,
     frame_mask,
     frames_of,
     relative_to_samples,
@@ -20,27 +23,11 @@ class Emotion2vecEncoder(nn.Module):
 
     The defaults are emotion2vec base (93.17 M parameters); large has
     embed_dim 1024 and 16 heads. An utterance's features do not depend on what
-    it is batched with.
-
-    Arguments
-    ---------
-    embed_dim, num_heads : int
-    prenet_depth, depth : int
-        4 + 8 blocks in the released model (the paper says 12).
-    num_extra_tokens : int
-        Utterance tokens: 10 in the released model, 0 in data2vec 2.0.
-    mlp_ratio : float
-    conv_channels : int
-    conv_kernels, conv_strides : sequence of int
-    pos_conv_width, pos_conv_depth, pos_conv_groups : int
-    norm_eps : float
-    dropout, attention_dropout, activation_dropout : float
-    post_mlp_dropout, prenet_dropout : float
-    layerdrop, prenet_layerdrop : float
+    it is batched with. There are 4 + 8 blocks in the released model (the paper
+    says 12); it has 10 extra (utterance) tokens, data2vec 2.0 has none.
 
     Example
     -------
-    >>> import torch
     >>> encoder = Emotion2vecEncoder(
     ...     embed_dim=48, num_heads=4, prenet_depth=1, depth=2,
     ...     conv_channels=32, pos_conv_groups=4).eval()
@@ -51,26 +38,26 @@ class Emotion2vecEncoder(nn.Module):
 
     def __init__(
         self,
-        embed_dim=768,
-        num_heads=12,
-        prenet_depth=4,
-        depth=8,
-        num_extra_tokens=10,
-        mlp_ratio=4.0,
-        conv_channels=512,
-        conv_kernels=CONV_KERNELS,
-        conv_strides=CONV_STRIDES,
-        pos_conv_width=95,
-        pos_conv_depth=5,
-        pos_conv_groups=16,
-        norm_eps=1e-5,
-        dropout=0.1,
-        attention_dropout=0.1,
-        activation_dropout=0.0,
-        post_mlp_dropout=0.1,
-        prenet_dropout=0.1,
-        layerdrop=0.05,
-        prenet_layerdrop=0.05,
+        embed_dim: int = 768,
+        num_heads: int = 12,
+        prenet_depth: int = 4,
+        depth: int = 8,
+        num_extra_tokens: int = 10,
+        mlp_ratio: float = 4.0,
+        conv_channels: int = 512,
+        conv_kernels: Sequence[int] = CONV_KERNELS,
+        conv_strides: Sequence[int] = CONV_STRIDES,
+        pos_conv_width: int = 95,
+        pos_conv_depth: int = 5,
+        pos_conv_groups: int = 16,
+        norm_eps: float = 1e-5,
+        dropout: float = 0.1,
+        attention_dropout: float = 0.1,
+        activation_dropout: float = 0.0,
+        post_mlp_dropout: float = 0.1,
+        prenet_dropout: float = 0.1,
+        layerdrop: float = 0.05,
+        prenet_layerdrop: float = 0.05,
     ):
         arguments = locals()
         super().__init__()
@@ -107,57 +94,44 @@ class Emotion2vecEncoder(nn.Module):
             post_mlp_dropout=post_mlp_dropout,
         )
 
-    def num_frames(self, samples):
-        """Count the frames of a waveform (int, or [B] long tensor)."""
+    def num_frames(self, samples: Samples) -> Samples:
+        """Count the frames of a waveform."""
         return frames_of(
             samples, self.config["conv_kernels"], self.config["conv_strides"]
         )
 
-    def forward(self, wav, lengths=None):
+    def forward(
+        self, wav: torch.Tensor, lengths: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Encode normalised waveforms.
 
-        Arguments
-        ---------
-        wav : torch.Tensor, [B, S]
-            16 kHz, normalised per utterance (see `normalise_waveform`).
-        lengths : torch.Tensor, [B], optional
-            Relative to S, SpeechBrain style; all 1 by default.
-
-        Returns
-        -------
-        torch.Tensor, [B, T, D]
-            Output of the last block without tokens; 0 at padding.
-
-        Raises
-        ------
-        ValueError
-            When the batch is too short for one frame.
+        `wav` [B, S] is 16 kHz, normalised per utterance (`normalise_waveform`);
+        `lengths` [B] is relative to S, SpeechBrain style. The output of the
+        last block without tokens, [B, T, D], is 0 at padding. ValueError: the
+        batch is too short for one frame.
         """
         for state in self.states(wav, lengths):
             last = state
         return last
 
-    def hidden_states(self, wav, lengths=None):
+    def hidden_states(
+        self, wav: torch.Tensor, lengths: torch.Tensor | None = None
+    ) -> list[torch.Tensor]:
         """Return the output of every block, [B, T, D] each, prenet first."""
         return list(self.states(wav, lengths))
 
-    def states(self, wav, lengths=None, window=None):
+    def states(
+        self,
+        wav: torch.Tensor,
+        lengths: torch.Tensor | None = None,
+        window: int | None = None,
+    ) -> Iterator[torch.Tensor]:
         """Yield the output of block after block, [B, T, D] each.
 
         Who needs only some of them keeps only those in memory, and who stops
-        early saves the blocks behind.
-
-        Arguments
-        ---------
-        wav : torch.Tensor, [B, S]
-        lengths : torch.Tensor, [B], optional
-        window : int, optional
-            Approximate attention: each frame attends to this many frames on
-            each side and to the extra tokens. All frames by default.
-
-        Yields
-        ------
-        torch.Tensor, [B, T, D]
+        early saves the blocks behind. With a `window`, attention is
+        approximate: each frame attends to this many frames on each side and to
+        the extra tokens.
         """
         num_frames = None
         if lengths is not None:
@@ -168,7 +142,7 @@ class Emotion2vecEncoder(nn.Module):
         for state, _ in states:
             yield self._frames(state, num_frames)
 
-    def _local(self, wav):
+    def _local(self, wav: torch.Tensor) -> torch.Tensor:
         if self.num_frames(wav.shape[1]) < 1:
             raise ValueError(
                 f"wav has {wav.shape[1]} samples, too few for one frame: "
@@ -176,7 +150,9 @@ class Emotion2vecEncoder(nn.Module):
             )
         return self.projection(self.frontend(wav))
 
-    def _frames(self, state, num_frames):
+    def _frames(
+        self, state: torch.Tensor, num_frames: torch.Tensor | None
+    ) -> torch.Tensor:
         frames = state[:, self.context.num_extra_tokens :]
         if num_frames is None:
             return frames

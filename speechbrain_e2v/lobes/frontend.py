@@ -6,12 +6,13 @@ transposes its activations (emotion2vec paper section 3.1 swaps the words
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from speechbrain_e2v.lobes.chunking import by_pieces, frame_pieces
+from speechbrain_e2v.lobes.chunking import by_chunks, time_chunks
 from speechbrain_e2v.lobes.lengths import (
     CONV_KERNELS,
     CONV_STRIDES,
@@ -24,21 +25,15 @@ FRAMES_ON_CPU = 128
 FRAMES_ON_GPU = 2**14
 
 
-def normalise_waveform(wav, num_samples=None, eps=1e-5):
+def normalise_waveform(
+    wav: torch.Tensor,
+    num_samples: torch.Tensor | None = None,
+    eps: float = 1e-5,
+) -> torch.Tensor:
     """Give every utterance zero mean and unit variance over its real samples.
 
-    Arguments
-    ---------
-    wav : torch.Tensor, [B, S]
-    num_samples : torch.Tensor, [B], long, optional
-        Real samples of each row; all of them by default.
-    eps : float
-        Added to the (biased) variance.
-
-    Returns
-    -------
-    torch.Tensor, [B, S]
-        Padding is zero.
+    From [B, S] to [B, S], whose padding is zero; `num_samples` [B] are the real
+    ones (None: all). `eps` is added to the (biased) variance.
 
     Example
     -------
@@ -60,19 +55,15 @@ def normalise_waveform(wav, num_samples=None, eps=1e-5):
 class ConvLayer(nn.Module):
     """Unpadded convolution over time, LayerNorm over channels, GELU.
 
-    Arguments
-    ---------
-    in_channels, out_channels : int
-    kernel, stride : int
-        In frames of the input.
-
     Example
     -------
     >>> ConvLayer(4, 8, kernel=3, stride=2)(torch.randn(2, 11, 4)).shape
     torch.Size([2, 5, 8])
     """
 
-    def __init__(self, in_channels, out_channels, kernel, stride):
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, stride: int
+    ):
         super().__init__()
         self.kernel = kernel
         self.stride = stride
@@ -82,13 +73,13 @@ class ConvLayer(nn.Module):
         nn.init.kaiming_normal_(self.weight)
         self.norm = nn.LayerNorm(out_channels, eps=1e-5)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map [B, T, C_in] to [B, (T - kernel) // stride + 1, C_out]."""
         weight = self.weight.permute(0, 2, 1).flatten(1)  # [C_out, k * C_in]
         x = self.norm(F.linear(self._windows(x), weight))
         return F.gelu(x)
 
-    def _windows(self, x):
+    def _windows(self, x: torch.Tensor) -> torch.Tensor:
         frames = (x.shape[1] - self.kernel) // self.stride + 1
         span = frames * self.stride
         if x.shape[2] == 1:
@@ -108,12 +99,6 @@ class ConvFeatureExtractor(nn.Module):
 
     Padding behind an utterance never reaches one of its frames.
 
-    Arguments
-    ---------
-    channels : int
-    kernels, strides : sequence of int
-        One entry a layer.
-
     Example
     -------
     >>> ConvFeatureExtractor(channels=16)(torch.randn(2, 16000)).shape
@@ -121,7 +106,10 @@ class ConvFeatureExtractor(nn.Module):
     """
 
     def __init__(
-        self, channels=512, kernels=CONV_KERNELS, strides=CONV_STRIDES
+        self,
+        channels: int = 512,
+        kernels: Sequence[int] = CONV_KERNELS,
+        strides: Sequence[int] = CONV_STRIDES,
     ):
         super().__init__()
         self.kernels, self.strides = list(kernels), list(strides)
@@ -133,28 +121,28 @@ class ConvFeatureExtractor(nn.Module):
             )
         )
 
-    def forward(self, wav):
+    def forward(self, wav: torch.Tensor) -> torch.Tensor:
         """Map a normalised waveform [B, S] to frames [B, T, C].
 
-        Without gradients it is computed in blocks of time. Neighbouring
-        blocks share the samples that both see: nothing is approximated.
+        Without gradients it is computed in chunks of time. Neighbouring
+        chunks share the samples that both see: nothing is approximated.
         """
         frames = frames_of(wav.shape[1], self.kernels, self.strides)
         hop = math.prod(self.strides)
         seen = receptive_field(self.kernels, self.strides)
-        pieces = frame_pieces(
+        chunks = time_chunks(
             len(wav), frames, wav.device, FRAMES_ON_CPU, FRAMES_ON_GPU
         )
-        if len(pieces) == 1:
+        if len(chunks) == 1:
             return self._convolve(wav)
-        return by_pieces(
+        return by_chunks(
             lambda start, stop: self._convolve(
                 wav[:, hop * start : hop * (stop - 1) + seen]
             ),
-            pieces,
+            chunks,
         )
 
-    def _convolve(self, wav):
+    def _convolve(self, wav: torch.Tensor) -> torch.Tensor:
         x = wav.unsqueeze(2)
         for layer in self.layers:
             x = layer(x)

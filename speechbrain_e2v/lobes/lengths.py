@@ -6,7 +6,12 @@ lengths become samples by rounding, and samples become frames by the
 arithmetic of unpadded convolutions.
 """
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 import torch
+
+Samples = TypeVar("Samples", int, torch.Tensor)
 
 SAMPLE_RATE = 16000
 CONV_KERNELS = (10, 3, 3, 3, 3, 2, 2)
@@ -17,19 +22,10 @@ HOP = 320
 """Distance of two frames, samples."""
 
 
-def relative_to_samples(lengths, num_samples):
-    """Turn relative lengths into samples.
-
-    Arguments
-    ---------
-    lengths : torch.Tensor, [B]
-        Relative to the padded length, SpeechBrain style.
-    num_samples : int
-        Padded length of the batch, samples.
-
-    Returns
-    -------
-    torch.Tensor, [B], long
+def relative_to_samples(
+    lengths: torch.Tensor, num_samples: int
+) -> torch.Tensor:
+    """Turn lengths relative to the padded one into samples, [B], long.
 
     Example
     -------
@@ -40,20 +36,12 @@ def relative_to_samples(lengths, num_samples):
     return torch.round(lengths.double() * num_samples).long()
 
 
-def frames_of(samples, kernels=CONV_KERNELS, strides=CONV_STRIDES):
+def frames_of(
+    samples: Samples,
+    kernels: Sequence[int] = CONV_KERNELS,
+    strides: Sequence[int] = CONV_STRIDES,
+) -> Samples:
     """Count the frames that unpadded convolutions make of samples.
-
-    Arguments
-    ---------
-    samples : int or torch.Tensor of long
-        Length of the waveform, samples at 16 kHz.
-    kernels, strides : sequence of int
-        One entry a layer.
-
-    Returns
-    -------
-    int or torch.Tensor
-        Frames, at least 0.
 
     Example
     -------
@@ -70,18 +58,11 @@ def frames_of(samples, kernels=CONV_KERNELS, strides=CONV_STRIDES):
     return max(frames, 0)
 
 
-def receptive_field(kernels=CONV_KERNELS, strides=CONV_STRIDES):
-    """Count the samples that one frame sees.
-
-    Arguments
-    ---------
-    kernels, strides : sequence of int
-        One entry a layer.
-
-    Returns
-    -------
-    int
-        Samples; a shorter waveform has no frame.
+def receptive_field(
+    kernels: Sequence[int] = CONV_KERNELS,
+    strides: Sequence[int] = CONV_STRIDES,
+) -> int:
+    """Count the samples that one frame sees; a shorter waveform has no frame.
 
     Example
     -------
@@ -96,18 +77,8 @@ def receptive_field(kernels=CONV_KERNELS, strides=CONV_STRIDES):
     return samples
 
 
-def frame_mask(num_frames, max_frames):
-    """Mark the real frames of a padded batch.
-
-    Arguments
-    ---------
-    num_frames : torch.Tensor, [B], long
-    max_frames : int
-
-    Returns
-    -------
-    torch.Tensor, [B, T], bool
-        True where a frame is real, False where it is padding.
+def frame_mask(num_frames: torch.Tensor, max_frames: int) -> torch.Tensor:
+    """Mark the real frames [B] of a padded batch: [B, T], False at padding.
 
     Example
     -------

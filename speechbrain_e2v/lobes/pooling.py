@@ -9,26 +9,14 @@ same mean; neither adds noise (SpeechBrain's ``StatisticsPooling`` does).
 import torch
 
 
-def masked_mean(x, num_frames=None):
+def masked_mean(
+    x: torch.Tensor, num_frames: torch.Tensor | None = None
+) -> torch.Tensor:
     """Mean over the real frames of each utterance of a padded batch.
 
-    Arguments
-    ---------
-    x : torch.Tensor
-        Frames [B, T, D]; what lies behind an utterance's end is ignored,
-        whatever it is.
-    num_frames : torch.Tensor or None
-        Real frames of each utterance, integers [B]; ``None``: all T.
-
-    Returns
-    -------
-    torch.Tensor
-        [B, D].
-
-    Raises
-    ------
-    ValueError
-        If ``x`` is not [B, T, D] or ``num_frames`` is not [B].
+    From frames [B, T, D] and their numbers [B] (None: all T) to [B, D]. What
+    lies behind an utterance's end is ignored, whatever it is. ValueError: other
+    shapes.
 
     Example
     -------
@@ -54,25 +42,11 @@ def masked_mean(x, num_frames=None):
     return total / num_frames.to(x).clamp(min=1).unsqueeze(1)
 
 
-def packed_mean(frames, num_frames):
+def packed_mean(frames: torch.Tensor, num_frames: torch.Tensor) -> torch.Tensor:
     """Mean over the frames of each utterance of a packed batch.
 
-    Arguments
-    ---------
-    frames : torch.Tensor
-        Frames of all utterances one after the other, [sum of T, D].
-    num_frames : torch.Tensor
-        Frames of each utterance, integers [B] with that sum.
-
-    Returns
-    -------
-    torch.Tensor
-        [B, D].
-
-    Raises
-    ------
-    ValueError
-        If the counts do not add up to the number of frames.
+    From all frames [sum of T, D] and their numbers [B] to [B, D]. ValueError:
+    the numbers do not add up.
 
     Example
     -------

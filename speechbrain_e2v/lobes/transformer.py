@@ -1,10 +1,12 @@
 """Post-norm Transformer block that also shows what its MLP added."""
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
+from speechbrain_e2v.lobes.alibi import AttentionBias
 from speechbrain_e2v.lobes.attention import SelfAttention
-from speechbrain_e2v.lobes.chunking import by_pieces, frame_pieces
+from speechbrain_e2v.lobes.chunking import by_chunks, time_chunks
 
 # The hidden layer is the widest of a block: 12 and 384 MiB of it (base).
 FRAMES_ON_CPU = 1024
@@ -14,17 +16,10 @@ FRAMES_ON_GPU = 2**15
 class Block(nn.Module):
     """Attention, then MLP, each followed by a sum and a LayerNorm.
 
-    Arguments
-    ---------
-    embed_dim, num_heads : int
-    mlp_ratio : float
-        Hidden width of the MLP over embed_dim.
-    norm_eps : float
-    dropout, attention_dropout, activation_dropout, post_mlp_dropout : float
+    `mlp_ratio` is the hidden width of the MLP over `embed_dim`.
 
     Example
     -------
-    >>> import torch
     >>> from speechbrain_e2v.lobes.alibi import Alibi
     >>> bias = Alibi(2)(torch.arange(5)[None], num_tokens=0)
     >>> output, mlp = Block(8, 2)(torch.randn(3, 5, 8), bias)
@@ -34,14 +29,14 @@ class Block(nn.Module):
 
     def __init__(
         self,
-        embed_dim,
-        num_heads,
-        mlp_ratio=4.0,
-        norm_eps=1e-5,
-        dropout=0.0,
-        attention_dropout=0.0,
-        activation_dropout=0.0,
-        post_mlp_dropout=0.0,
+        embed_dim: int,
+        num_heads: int,
+        mlp_ratio: float = 4.0,
+        norm_eps: float = 1e-5,
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        activation_dropout: float = 0.0,
+        post_mlp_dropout: float = 0.0,
     ):
         super().__init__()
         hidden = int(embed_dim * mlp_ratio)
@@ -55,28 +50,21 @@ class Block(nn.Module):
         self.activation_dropout = nn.Dropout(activation_dropout)
         self.post_mlp_dropout = nn.Dropout(post_mlp_dropout)
 
-    def forward(self, x, bias):
-        """Run the block.
+    def forward(
+        self, x: torch.Tensor, bias: AttentionBias
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Map [B, L, D] to two of [B, L, D].
 
-        Arguments
-        ---------
-        x : torch.Tensor, [B, L, D]
-        bias : AttentionBias
-
-        Returns
-        -------
-        torch.Tensor, [B, L, D]
-            Output of the block, behind its last norm.
-        torch.Tensor, [B, L, D]
-            Output of the MLP before dropout, sum and norm: the teacher's
-            training target ("layer result" in the released code).
+        The first is the output behind the last norm; the second is that of the
+        MLP before dropout, sum and norm: the teacher's training target ("layer
+        result" in the released code).
         """
         x = self.norm1(x + self.attention(x, bias))
-        pieces = frame_pieces(
+        chunks = time_chunks(
             len(x), x.shape[1], x.device, FRAMES_ON_CPU, FRAMES_ON_GPU
         )
-        mlp = by_pieces(lambda start, stop: self._mlp(x[:, start:stop]), pieces)
+        mlp = by_chunks(lambda start, stop: self._mlp(x[:, start:stop]), chunks)
         return self.norm2(x + self.post_mlp_dropout(mlp)), mlp
 
-    def _mlp(self, x):
+    def _mlp(self, x: torch.Tensor) -> torch.Tensor:
         return self.fc2(self.activation_dropout(F.gelu(self.fc1(x))))

@@ -106,7 +106,7 @@ def test_one_piece_while_a_graph_is_recorded():
 
     class Probe(torch.nn.Module):
         def forward(self, x):
-            cut.append(chunking.frame_pieces(1, 100, x.device, 10, 10))
+            cut.append(chunking.time_chunks(1, 100, x.device, 10, 10))
             return x + 1
 
     with torch.no_grad():
@@ -114,5 +114,5 @@ def test_one_piece_while_a_graph_is_recorded():
         torch.export.export(Probe(), (torch.zeros(1),))
         assert all(one == [(0, 100)] for one in cut) and len(cut) >= 2
         assert (
-            len(chunking.frame_pieces(1, 100, torch.device("cpu"), 10, 1)) == 10
+            len(chunking.time_chunks(1, 100, torch.device("cpu"), 10, 1)) == 10
         )
