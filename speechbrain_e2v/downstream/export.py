@@ -1,57 +1,59 @@
 """From the output folder of a probe recipe to a classifier.
 
 A run has one head per fold and seed. One of them is taken: the best on its
-validation utterances, or the one that was asked for. Its temperature is
-fitted on those validation utterances, read again from the corpus, which also
-shows that the classifier reproduces the run's validation accuracy.
+validation utterances, or the one that was asked for. Encoder and head are
+joined, and must give the posteriors that the run recorded of its own test
+utterances.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import torch
 import yaml
-from safetensors.torch import load_file
 
-from speechbrain_e2v.downstream.export_calibration import (
+from speechbrain_e2v.downstream.export_check import (
     calibrate_on_validation,
+    compare_on_test,
 )
-from speechbrain_e2v.inference.trained import TrainedClassifier, corpus_labels
+from speechbrain_e2v.files.documents import read_json
+from speechbrain_e2v.inference.trained import (
+    TrainedClassifier,
+    classifier_from_published,
+    corpus_labels,
+)
 from speechbrain_e2v.lobes import heads
+from speechbrain_e2v.lobes.batching import Layer
 from speechbrain_e2v.lobes.embedding import (
     EmbeddingClassifier,
     UtteranceEmbedding,
 )
-from speechbrain_e2v.published.encoder_folder import (
-    check_state,
-    weights_digest,
-)
+from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
+from speechbrain_e2v.published.encoder_folder import weights_digest
 from speechbrain_e2v.published.load import load_pretrained
+from speechbrain_e2v.published.state_dict_check import load_strict
+from speechbrain_e2v.training.devices import usable_device
 
 _HEADS = {
     "FrameMLPHead": heads.FrameMLPHead,
     "LinearHead": heads.LinearHead,
+    "WeightedSumHead": heads.WeightedSumHead,
 }
 _FACTS = (
     "corpus", "classes", "protocol", "seeds", "pooled", "interval95",
     "fold_spread", "confusion", "n_predictions", "counts", "classifier",
     "feature_layer", "upstream_digest", "commit", "versions",
 )  # fmt: skip
+TOLERANCE = 1e-5
+"""Of posteriors; another kind of processor may round them further apart."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One trained head of a run.
+    """One trained head of a run, and why this one.
 
-    Arguments
-    ---------
-    folder : Path
-        ``folds/<number>/seed<seed>``.
-    number, seed : int
-    result : dict
-        Content of ``result.json``.
-    reason : str
-        Why this one.
+    `folder` is ``folds/<number>/seed<seed>``, `result` its ``result.json``.
     """
 
     folder: Path
@@ -61,23 +63,133 @@ class Choice:
     reason: str
 
 
-def read_run(run):
-    """Read ``results.json`` and refuse runs that cannot be exported.
+def trained_classifier(
+    source: str | Path,
+    encoder: str | Path | None = None,
+    fold: str | int | None = None,
+    seed: int | None = None,
+    calibrated: bool = True,
+    offline: bool = False,
+    **checking: Any,
+) -> TrainedClassifier:
+    """Read what `e2v export` can export: a run, or published weights.
+
+    A run is the output folder of a probe recipe; see `classifier_from_run` for
+    its options. Published weights have a head (FunASR folder, converted
+    encoder folder, hub id); `offline` takes hub models from the cache only.
+
+    Raises
+    ------
+    ValueError
+        For options that the source has no use for.
+    """
+    if (Path(source) / "results.json").is_file():
+        return classifier_from_run(
+            source, encoder, fold, seed, calibrated, **checking
+        )
+    if (encoder, fold, seed) != (None, None, None):
+        raise ValueError(
+            f"{source} is no finished run (results.json is missing), so "
+            "--encoder, --fold and --seed have no meaning."
+        )
+    return classifier_from_published(source, offline)
+
+
+def classifier_from_run(
+    run: str | Path,
+    encoder: str | Path | None = None,
+    fold: str | int | None = None,
+    seed: int | None = None,
+    calibrated: bool = True,
+    progress: bool = True,
+    data_folder: str | Path | None = None,
+    device: str | None = "cpu",
+    tolerance: float = TOLERANCE,
+) -> TrainedClassifier:
+    """Join a run's encoder and one of its heads.
 
     Arguments
     ---------
-    run : str or Path
+    encoder
+        Where the run's encoder is now; None: where the run says.
+    fold, seed
+        As for `choose`.
+    calibrated
+        Fit a temperature on the validation utterances of the fold.
+    data_folder
+        Where the corpus is now; None: where the run says.
+    device
+        On which the posteriors are computed that are compared.
+    tolerance
+        Largest difference of a posterior from the run's.
 
-    Returns
-    -------
-    dict
+    Raises
+    ------
+    FileNotFoundError
+    ValueError
+        When encoder, head and results do not belong together, or the
+        classifier is not what was trained.
     """
+    results = read_run(run)
+    choice = choose(run, fold, seed)
+    module, card = load_pretrained(encoder or _encoder_path(run))
+    digest = weights_digest(module)
+    expected = results["upstream"]["weights_sha256"]
+    if digest != expected:
+        raise ValueError(
+            f"the run used an encoder with weights sha256 {expected[:16]}..., "
+            f"but this one has {digest[:16]}...: give the right one with "
+            "--encoder."
+        )
+    embedding, classifier = join(
+        module,
+        results["feature_layer"],
+        read_head(choice.folder),
+        "utterance means" in results["classifier"]["kind"],
+    )
+    about: dict[str, Any] = {
+        "kind": "probe on a frozen encoder",
+        "fold": {
+            "number": choice.number,
+            "name": choice.result["fold"],
+            "seed": choice.seed,
+            "chosen": choice.reason,
+            "n_train": choice.result["n_train"],
+            "n_valid": choice.result["n_valid"],
+            "n_test": choice.result["n_test"],
+            "selection": choice.result["selection"],
+            "test_scores": choice.result["scores"],
+        },
+        "results": {key: results[key] for key in _FACTS if key in results},
+        # Overrides: only the machine that trained it can use them.
+        "encoder_card": {k: card[k] for k in card if k != "overrides"},
+        "calibration": None,
+    }
+    trained = TrainedClassifier(
+        embedding, classifier, corpus_labels(results["classes"]), about
+    )
+    on = usable_device(device)
+    embedding.to(on)
+    classifier.to(on)
+    about["compared"] = compare_on_test(
+        trained, run, choice.result, data_folder, tolerance, progress
+    )
+    if calibrated:
+        about["calibration"] = calibrate_on_validation(
+            trained, run, results, choice, data_folder, progress
+        )
+        classifier.temperature = about["calibration"]["temperature"]
+    return trained
+
+
+def read_run(run: str | Path) -> dict:
+    """Read ``results.json`` and refuse runs that cannot be exported."""
     path = Path(run) / "results.json"
     if not path.is_file():
         raise FileNotFoundError(
             f"{run} is no finished run: there is no {path.name} in it."
         )
-    results = json.loads(path.read_text("utf-8"))
+    results = read_json(path, dict[str, Any])
     if "regressor" in results:
         raise ValueError(
             f"{run} is a regression of {', '.join(results['scales'])}; only "
@@ -97,22 +209,14 @@ def read_run(run):
     return results
 
 
-def choose(run, fold=None, seed=None):
+def choose(
+    run: str | Path, fold: str | int | None = None, seed: int | None = None
+) -> Choice:
     """Choose a trained head of a run.
 
-    Arguments
-    ---------
-    run : str or Path
-        Output folder of a recipe.
-    fold : str, int or None
-        Number of a fold, from 0, or its name; None: all compete.
-    seed : int or None
-        None: all compete.
-
-    Returns
-    -------
-    Choice
-        Best validation WA; of equals the lower loss, then the first fold.
+    `fold` is the number of a fold, from 0, or its name; None, as for `seed`:
+    all compete. The best validation WA wins; of equals the lower loss, then
+    the first fold.
 
     Raises
     ------
@@ -123,7 +227,7 @@ def choose(run, fold=None, seed=None):
     for path in sorted(Path(run).glob("folds/*/seed*/result.json")):
         number = int(path.parts[-3])
         found_seed = int(path.parts[-2].removeprefix("seed"))
-        result = json.loads(path.read_text("utf-8"))
+        result = read_json(path, dict[str, Any])
         known.append(f"{number} ({result['fold']!r}, seed {found_seed})")
         named = fold is None or str(fold) in (
             str(number), f"{number:02d}", result["fold"]
@@ -136,7 +240,7 @@ def choose(run, fold=None, seed=None):
             + (", ".join(known) or "none, train first")
         )
 
-    def quality(candidate):
+    def quality(candidate: tuple[Path, int, int, dict]) -> tuple:
         selection = candidate[3]["selection"]
         loss = selection.get("valid_loss", 0.0)
         return -selection["valid_wa"], loss, candidate[1], candidate[2]
@@ -150,74 +254,79 @@ def choose(run, fold=None, seed=None):
     return Choice(*best, reason)
 
 
-def classifier_from_run(
-    run, encoder=None, fold=None, seed=None, calibrated=True, progress=True
-):
-    """Join a run's encoder and one of its heads.
-
-    Arguments
-    ---------
-    run : str or Path
-    encoder : str, Path or None
-        Where the run's encoder is now; None: where the run says.
-    fold, seed
-        As for `choose`.
-    calibrated : bool
-        Fit a temperature on the validation utterances of the fold.
-    progress : bool
-
-    Returns
-    -------
-    TrainedClassifier
-
-    Raises
-    ------
-    FileNotFoundError
-    ValueError
-        When encoder, head and results do not belong together.
-    """
-    results = read_run(run)
-    choice = choose(run, fold, seed)
-    encoder, card = load_pretrained(encoder or _encoder_path(run))
-    digest = weights_digest(encoder)
-    expected = results["upstream"]["weights_sha256"]
-    if digest != expected:
+def read_head(folder: str | Path) -> torch.nn.Module:
+    """Read the head of ``folds/<number>/seed<seed>``."""
+    path = Path(folder) / "probe.json"
+    about = read_json(path, dict[str, Any])
+    if about["head"] not in _HEADS:
         raise ValueError(
-            f"the run used an encoder with weights sha256 {expected[:16]}..., "
-            f"but this one has {digest[:16]}...: give the right one with "
-            "--encoder."
+            f"{folder} has a {about['head']}; only "
+            f"{', '.join(_HEADS)} can be exported."
         )
-    layer = results["feature_layer"]
-    embedding, classifier = _modules(encoder, layer, choice.folder)
-    about = {
-        "kind": "probe on a frozen encoder",
-        "fold": {
-            "number": choice.number,
-            "name": choice.result["fold"],
-            "seed": choice.seed,
-            "chosen": choice.reason,
-            "n_train": choice.result["n_train"],
-            "n_valid": choice.result["n_valid"],
-            "n_test": choice.result["n_test"],
-            "selection": choice.result["selection"],
-            "test_scores": choice.result["scores"],
-        },
-        "results": {key: results[key] for key in _FACTS if key in results},
-        "encoder_card": _public(card),
-        "calibration": None,
-    }
-    trained = TrainedClassifier(
-        embedding, classifier, corpus_labels(results["classes"]), about
-    )
-    if calibrated:
-        about["calibration"] = calibrate_on_validation(
-            trained, run, results, choice, progress
-        )
-        classifier.temperature = about["calibration"]["temperature"]
-    return trained
+    head = _HEADS[about["head"]](**about["arguments"])
+    load_strict(head, path.with_name("probe.safetensors"))
+    return head.eval()
 
 
-def _encoder_path(run):
+def join(
+    encoder: Emotion2vecEncoder,
+    layer: Layer,
+    head: torch.nn.Module,
+    on_means: bool,
+) -> tuple[UtteranceEmbedding, EmbeddingClassifier]:
+    """Split encoder and head at the mean over frames.
+
+    `on_means`: the head was trained on each utterance's mean, so its hidden
+    layer belongs behind the mean.
+
+    Example
+    -------
+    >>> encoder = Emotion2vecEncoder(
+    ...     embed_dim=48, num_heads=4, prenet_depth=1, depth=2,
+    ...     conv_channels=32, pos_conv_groups=4)
+    >>> head = heads.FrameMLPHead(48, 4, hidden=16)
+    >>> [join(encoder, -1, head, on_means)[0].hidden
+    ...  for on_means in (False, True)]
+    [16, 0]
+    """
+    output = head.output_layer
+    if isinstance(head, heads.WeightedSumHead):
+        embedding = UtteranceEmbedding(encoder, "weighted")
+        embedding.layer_weights = head.layer_weights
+        classifier = EmbeddingClassifier(encoder.embed_dim, output.out_features)
+        classifier.output_layer = _product(output, head.projection)
+    elif isinstance(head, heads.LinearHead):
+        embedding = UtteranceEmbedding(encoder, layer)
+        classifier = EmbeddingClassifier(embedding.width, output.out_features)
+        classifier.output_layer = output
+    elif on_means:
+        hidden = head.frame_layer.out_features
+        embedding = UtteranceEmbedding(encoder, layer)
+        classifier = EmbeddingClassifier(
+            embedding.width, output.out_features, hidden=hidden
+        )
+        classifier.hidden_layer = head.frame_layer
+        classifier.output_layer = output
+    else:
+        hidden = head.frame_layer.out_features
+        embedding = UtteranceEmbedding(encoder, layer, hidden)
+        embedding.frame_layer = head.frame_layer
+        classifier = EmbeddingClassifier(hidden, output.out_features)
+        classifier.output_layer = output
+    return embedding, classifier
+
+
+def _product(last: torch.nn.Linear, first: torch.nn.Linear) -> torch.nn.Linear:
+    """Two linear layers with nothing between them are one."""
+    layer = torch.nn.Linear(first.in_features, last.out_features)
+    with torch.no_grad():
+        weight, bias = last.weight.double(), last.bias.double()
+        layer.weight.copy_(weight @ first.weight.double())
+        layer.bias.copy_(weight @ first.bias.double() + bias)
+    return layer
+
+
+def _encoder_path(run: str | Path) -> str:
     path = Path(run) / "hyperparams.yaml"
     node = yaml.compose(path.read_text("utf-8"))  # builds nothing
     for key, value in node.value:
@@ -226,31 +335,3 @@ def _encoder_path(run):
     raise ValueError(
         f"{path} does not name the encoder: give it with --encoder."
     )
-
-
-def _modules(encoder, layer, folder):
-    about = json.loads((folder / "probe.json").read_text("utf-8"))
-    if about["head"] not in _HEADS:
-        raise ValueError(
-            f"{folder} has a {about['head']}; only "
-            f"{' and '.join(_HEADS)} can be exported."
-        )
-    head = _HEADS[about["head"]](**about["arguments"])
-    state = load_file(folder / "probe.safetensors")
-    check_state(head, state, folder / "probe.safetensors")
-    head.load_state_dict(state)
-    if isinstance(head, heads.LinearHead):
-        embedding = UtteranceEmbedding(encoder, layer)
-    else:
-        hidden = head.frame_layer.out_features
-        embedding = UtteranceEmbedding(encoder, layer, hidden)
-        embedding.frame_layer = head.frame_layer
-    output = head.output_layer
-    classifier = EmbeddingClassifier(output.in_features, output.out_features)
-    classifier.output_layer = output
-    return embedding, classifier
-
-
-def _public(card):
-    """Leave out what only the machine that trained it can use."""
-    return {key: card[key] for key in card if key != "overrides"}

@@ -2,119 +2,129 @@
 
 The name of a store is a digest of everything its features depend on, so a
 store is never stale: other weights, another layer, other preprocessing or
-other audio have another folder.
+other audio have another folder. One that was not finished is gone on with.
 """
 
 import hashlib
 import json
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
+import torch
 from tqdm import tqdm
 
 from speechbrain_e2v.corpora.audio import read_audio
-from speechbrain_e2v.inference.feature_store import FeatureStore, write_features
+from speechbrain_e2v.corpora.utterance import Utterance
+from speechbrain_e2v.files.digest import file_sha256
+from speechbrain_e2v.files.lock import FolderInUse, sole_writer
+from speechbrain_e2v.inference.feature_store import (
+    INDEX,
+    FeatureStore,
+    StoreWriter,
+)
+from speechbrain_e2v.lobes.batching import batches_by_length
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
 
-_FORMAT = 1
+_FORMAT = 2
 
 
-def audio_digest(utterances, progress=True):
-    """Digest of the ids and the audio of utterances.
+class Upstream(Protocol):
+    """See :mod:`speechbrain_e2v.downstream.upstreams`."""
 
-    Arguments
-    ---------
-    utterances : sequence of Utterance
-        With absolute audio paths.
-    progress : bool
-        Show a progress bar when it takes longer than a second.
+    digest: str
 
-    Returns
-    -------
-    str
-        SHA-256 over id, interval and the file's bytes, in order of id.
-    """
+    def extract(self, waveforms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Frames [T, D] of each waveform [S]."""
+
+
+def audio_digest(utterances: Sequence[Utterance], progress: bool = True) -> str:
+    """SHA-256 over id, interval and the file's bytes, in order of id."""
     digest = hashlib.sha256()
     ordered = sorted(utterances, key=lambda u: u.id)
-    contents = {}  # several utterances may be pieces of one file
+    contents: dict[str, str] = {}  # several utterances may share a file
     for utterance in tqdm(
         ordered, desc="audio digests", delay=1, disable=not progress
     ):
         path = utterance.wav
         if path not in contents:
-            data = Path(path).read_bytes()
-            contents[path] = hashlib.sha256(data).hexdigest()
+            contents[path] = file_sha256(path)
         line = [utterance.id, utterance.start, utterance.stop, contents[path]]
         digest.update(json.dumps(line).encode() + b"\n")
     return digest.hexdigest()
 
 
 def cached_features(
-    folder, upstream, utterances, batch_seconds=60.0, progress=True
-):
+    folder: str | Path,
+    upstream: Upstream,
+    utterances: Sequence[Utterance],
+    batch_seconds: float = 60.0,
+    progress: bool = True,
+) -> FeatureStore:
     """Features of utterances, from the disk where they are already there.
 
-    Arguments
-    ---------
-    folder : str or Path
-        Cache folder; may be shared by any number of experiments.
-    upstream : object
-        ``digest``, ``extract(list of waveforms) -> list of [T, D]``; see
-        :mod:`speechbrain_e2v.downstream.upstreams`.
-    utterances : sequence of Utterance
-        With absolute audio paths and probed lengths.
-    batch_seconds : float
-        Seconds of audio per call of ``extract``.
-    progress : bool
-        Show a progress bar.
-
-    Returns
-    -------
-    FeatureStore
+    `folder` may be shared by any number of experiments: what another one is
+    computing is waited for.
 
     Example
     -------
     >>> import soundfile
     >>> from speechbrain_e2v.downstream.mfcc import MfccStatistics
-    >>> from speechbrain_e2v.corpora.utterance import Utterance
     >>> tmp = getfixture("tmp_path")
     >>> soundfile.write(tmp / "a.wav", [0.1, -0.1] * 4000, 16000)
     >>> rows = [Utterance("a", str(tmp / "a.wav"), duration=0.5)]
     >>> cached_features(tmp, MfccStatistics(), rows, progress=False).dim
     240
     """
+    if not utterances:
+        raise ValueError(f"{folder}: there are no utterances")
     audio = audio_digest(utterances, progress)
     text = f"{_FORMAT}|{upstream.digest}|{audio}"
     key = hashlib.sha256(text.encode()).hexdigest()
     store = Path(folder) / key[:32]
-    if not store.exists():
-        write_features(
-            store, _extracted(upstream, utterances, batch_seconds, progress)
-        )
+    waits = False
+    # The index is written last: its presence says that a store is finished.
+    while not (store / INDEX).is_file():
+        try:
+            with sole_writer(store):
+                _fill(store, upstream, utterances, batch_seconds, progress)
+        except FolderInUse as error:
+            if not waits:
+                tqdm.write(f"features: {error}")
+            waits = True
+            time.sleep(1)
     return FeatureStore(store)
 
 
-def _extracted(upstream, utterances, batch_seconds, progress):
-    # Neighbours in length share a batch: little padding, and the order by
-    # length does not matter to whoever reads.
-    ordered = sorted(utterances, key=lambda u: (-u.duration, u.id))
-    budget = int(batch_seconds * SAMPLE_RATE)
+def _fill(
+    store: Path,
+    upstream: Upstream,
+    utterances: Sequence[Utterance],
+    batch_seconds: float,
+    progress: bool,
+) -> None:
+    writer = StoreWriter(store)
+    rows = sorted(utterances, key=lambda u: u.id)
+    # Neighbours in length share a batch, and always the same: a run that was
+    # killed goes on with the numbers of one that was not.
+    batches = batches_by_length(
+        [round(u.duration * SAMPLE_RATE) for u in rows], batch_seconds
+    )
     with tqdm(
-        total=len(ordered), desc="features", unit="utt", disable=not progress
+        total=len(rows), desc="features", unit="utt", disable=not progress
     ) as bar:
-        waiting, waveforms = [], []
-        for utterance in ordered:
-            waveform = read_audio(
-                utterance.wav, utterance.start, utterance.stop
-            )
-            longest = max(len(w) for w in [waveform, *waveforms])
-            if waiting and longest * (len(waiting) + 1) > budget:
-                yield from zip(
-                    waiting, upstream.extract(waveforms), strict=True
-                )
-                bar.update(len(waiting))
-                waiting, waveforms = [], []
-            waiting.append(utterance.id)
-            waveforms.append(waveform)
-        if waiting:
-            yield from zip(waiting, upstream.extract(waveforms), strict=True)
-        bar.update(len(waiting))
+        for batch in batches:
+            if any(rows[i].id not in writer.written for i in batch):
+                waveforms = [
+                    read_audio(rows[i].wav, rows[i].start, rows[i].stop)
+                    for i in batch
+                ]
+                for i, frames in zip(
+                    batch, upstream.extract(waveforms), strict=True
+                ):
+                    if rows[i].id not in writer.written:
+                        writer.write(rows[i].id, torch.atleast_2d(frames))
+            bar.update(len(batch))
+    writer.close()
+    writer.finish()

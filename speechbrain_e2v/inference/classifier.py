@@ -1,27 +1,30 @@
 """Emotions of utterances."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn.utils.rnn import pad_sequence
 
 from speechbrain_e2v.inference.classifier_folder import (
     DESCRIPTION,
     read_classifier,
 )
 from speechbrain_e2v.inference.clips import (
+    Audio,
     Clip,
-    TooShort,
     clips_of,
+    is_alone,
     measure,
+    plan_batches,
+    read_batches,
 )
-from speechbrain_e2v.inference.label_view import label_view
-from speechbrain_e2v.inference.published_classifier import (
+from speechbrain_e2v.inference.label_view import LabelView, label_view
+from speechbrain_e2v.inference.trained import (
+    TrainedClassifier,
     classifier_from_published,
 )
-from speechbrain_e2v.inference.trained import in_batches
 from speechbrain_e2v.lobes.lengths import MIN_SAMPLES, SAMPLE_RATE
 from speechbrain_e2v.published.hub import resolve
 from speechbrain_e2v.training.devices import usable_device
@@ -31,40 +34,24 @@ from speechbrain_e2v.training.devices import usable_device
 class Prediction:
     """What was recognised in one utterance.
 
-    Arguments
-    ---------
-    source : str
-        Path, id of a piece of a file, or ``array <number>``.
-    label : str or None
-        Stable English id; None when the best class was rejected.
-    published : str or None
-        The published string of that class.
-    score : float
-        Probability of the best class, rejected or not.
-    scores : dict of str to float
-        Probability of every class shown.
-    seconds : float
-    embedding : numpy.ndarray, [D]
-        Mean over the encoder's frames.
+    `source` is a path, the id of a piece of a file, or ``array <number>``;
+    `label` the stable English id, None when the best class was rejected;
+    `published` the published string of that class; `score` the probability of
+    the best class, rejected or not; `scores` that of every class shown;
+    `embedding` [D] the mean over the encoder's frames.
     """
 
     source: str
     label: str | None
     published: str | None
     score: float
-    scores: dict
+    scores: dict[str, float]
     seconds: float
     embedding: np.ndarray
 
 
 class EmotionClassifier:
     """Classifies files and arrays, several at a time.
-
-    Arguments
-    ---------
-    trained : TrainedClassifier
-    device : str
-        ``cpu``, ``cuda``, ``cuda:1``, ...
 
     Example
     -------
@@ -85,66 +72,65 @@ class EmotionClassifier:
     (1.0, ['angry', 'sad'])
     """
 
-    def __init__(self, trained, device="cpu"):
+    def __init__(
+        self, trained: TrainedClassifier, device: torch.device | str = "cpu"
+    ):
         self.trained = trained
         trained.embedding.to(device)
         trained.classifier.to(device)
 
     @classmethod
-    def from_pretrained(cls, source, device=None, local_files_only=False):
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        device: str | None = None,
+        local_files_only: bool = False,
+    ) -> "EmotionClassifier":
         """Load a classifier folder or published weights with a head.
 
-        Nothing of the folder is run: ``hyperparams.yaml`` is not read.
-
-        Arguments
-        ---------
-        source : str or Path
-            What ``e2v export`` wrote, an emotion2vec+ folder, or a hub id of
-            either.
-        device : str or None
-            None: the GPU where there is one.
-        local_files_only : bool
-            Never download.
-
-        Returns
-        -------
-        EmotionClassifier
+        `source` is what ``e2v export`` wrote, an emotion2vec+ folder, or a hub
+        id of either, which `local_files_only` keeps from being downloaded.
+        Nothing of the folder is run: ``hyperparams.yaml`` is not read. Without
+        a device it is a GPU where there is one.
         """
-        device = usable_device(device)
+        usable = usable_device(device)
         path = resolve(source, local_files_only)
         if (path / DESCRIPTION).is_file():
             trained = read_classifier(path)
         else:
             trained = classifier_from_published(source, local_files_only)
-        return cls(trained, device)
+        return cls(trained, usable)
 
     @property
-    def labels(self):
-        """Stable ids of the classes, a list in the order of the outputs."""
+    def labels(self) -> list[str]:
+        """Stable ids of the classes in the order of the outputs."""
         return [label.id for label in self.trained.labels]
 
-    def classify(self, audio, labels=None, merge=None, reject=None, **reading):
+    def classify(
+        self,
+        audio: Sequence[Audio],
+        labels: Sequence[str] | None = None,
+        merge: Mapping[str, Sequence[str]] | None = None,
+        reject: float | None = None,
+        sample_rate: int = SAMPLE_RATE,
+        batch_seconds: float = 60.0,
+    ) -> list[Prediction]:
         """Classify utterances; a result does not depend on its batch.
 
         Arguments
         ---------
-        audio : sequence
-            Paths of audio files of any rate, waveforms [S] or [S, channels],
-            or clips (:mod:`speechbrain_e2v.inference.clips`).
-        labels : sequence of str or None
+        audio
+            Paths of audio files of any rate, waveforms [S] or [S, channels]
+            of `sample_rate` Hz, or clips (:mod:`speechbrain_e2v.inference.\
+clips`). The result has their order.
+        labels
             Only these classes compete; their probabilities add up to 1.
-        merge : dict of str to sequence of str or None
+        merge
             New class to the classes that are added up for it.
-        reject : float or None
+        reject
             Below this probability the label is None.
-        **reading
-            ``sample_rate`` of the waveforms in Hz (16,000) and
-            ``batch_seconds``, audio that is computed together (60).
-
-        Returns
-        -------
-        list of Prediction
-            In the order of `audio`.
+        batch_seconds
+            Audio that is computed together.
 
         Raises
         ------
@@ -153,67 +139,64 @@ class EmotionClassifier:
         ValueError
             For unknown classes, or audio shorter than 400 samples.
         """
-        if isinstance(audio, (str, Path)):
+        if is_alone(audio):
             raise ValueError(
                 f"audio is one path ({audio}); give a list: [{str(audio)!r}]."
             )
         audio = list(audio)
-        found = [None] * len(audio)
+        found = {}
         for index, outcome in self.outcomes(
-            audio, labels, merge, reject, **reading
+            audio, labels, merge, reject, sample_rate, batch_seconds
         ):
             if isinstance(outcome, ValueError):
                 raise outcome
             found[index] = outcome
-        return found
+        return [found[index] for index in range(len(audio))]
 
     def outcomes(
         self,
-        audio,
-        labels=None,
-        merge=None,
-        reject=None,
-        sample_rate=SAMPLE_RATE,
-        batch_seconds=60.0,
-    ):
+        audio: Sequence[Audio],
+        labels: Sequence[str] | None = None,
+        merge: Mapping[str, Sequence[str]] | None = None,
+        reject: float | None = None,
+        sample_rate: int = SAMPLE_RATE,
+        batch_seconds: float = 60.0,
+    ) -> Iterator[tuple[int, Prediction | ValueError]]:
         """Like `classify`, but go on after files that cannot be used.
 
-        Yields
-        ------
-        (int, Prediction or ValueError)
-            Index in `audio` and what came of it, shortest first.
+        Yields the index in `audio` and what came of it, longest first.
         """
         if reject is not None and not 0.0 <= reject <= 1.0:
             raise ValueError(f"reject is {reject}; give a probability, 0 to 1.")
         view = label_view(self.trained.labels, labels, merge)
-        clips = [
-            item if isinstance(item, Clip) else clips_of([item], sample_rate)[0]
-            for item in audio
-        ]
-        sizes, usable = [], []
-        for index, size in enumerate(measure(clips, MIN_SAMPLES)):
-            if isinstance(size, ValueError):  # AudioError too
-                yield index, size
-            else:
-                sizes.append(size)
-                usable.append(index)
-        for batch in in_batches(sizes, batch_seconds):
-            waveforms, indices = [], []
-            for index in (usable[position] for position in batch):
-                try:
-                    waveforms.append(_read(clips[index]))
-                    indices.append(index)
-                except ValueError as error:
-                    yield index, error
-            if waveforms:
-                names = [_source(clips[index], index) for index in indices]
-                predictions = self._predict(waveforms, names, view, reject)
-                yield from zip(indices, predictions, strict=True)
+        clips = clips_of(audio, sample_rate)
+        lengths = measure(clips, MIN_SAMPLES)
+        for index, length in enumerate(lengths):
+            if isinstance(length, ValueError):  # AudioError too
+                yield index, length
+        batches = plan_batches(lengths, batch_seconds)
+        for batch in read_batches(clips, batches, MIN_SAMPLES):
+            usable = {}
+            for index, waveform in batch.items():
+                if isinstance(waveform, ValueError):
+                    yield index, waveform
+                else:
+                    usable[index] = waveform
+            if usable:
+                names = [_source(clips[index]) for index in usable]
+                predictions = self._predict(
+                    list(usable.values()), names, view, reject
+                )
+                yield from zip(usable, predictions, strict=True)
 
-    def _predict(self, waveforms, names, view, reject):
-        samples = torch.tensor([len(wav) for wav in waveforms])
-        batch = pad_sequence(waveforms, batch_first=True)
-        rows, embeddings = self.trained.log_posteriors(batch, samples)
+    def _predict(
+        self,
+        waveforms: list[torch.Tensor],
+        names: list[str],
+        view: LabelView,
+        reject: float | None,
+    ) -> Iterator[Prediction]:
+        rows, embeddings = self.trained.log_posteriors(waveforms)
         table = view.probabilities(rows.double()).cpu()
         for name, wav, scores, embedding in zip(
             names, waveforms, table, embeddings.cpu(), strict=True
@@ -231,15 +214,6 @@ class EmotionClassifier:
             )
 
 
-def _source(clip, index):
-    if clip.waveform is not None:
-        return f"array {index}"
+def _source(clip: Clip) -> str:
     whole = (clip.start, clip.stop) == (None, None)
-    return clip.path if whole else clip.name
-
-
-def _read(clip):
-    wav = clip.read()
-    if len(wav) < MIN_SAMPLES:  # shorter than its header says
-        raise TooShort(clip.source, len(wav))
-    return wav
+    return clip.source if whole else clip.name

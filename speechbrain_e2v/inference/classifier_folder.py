@@ -10,8 +10,6 @@
 """
 
 import json
-import os
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,6 +17,7 @@ import torch
 import yaml
 from safetensors.torch import save
 
+from speechbrain_e2v.files.atomic import new_folder
 from speechbrain_e2v.inference.model_card import model_card
 from speechbrain_e2v.inference.trained import ClassLabel, TrainedClassifier
 from speechbrain_e2v.lobes.embedding import (
@@ -29,7 +28,7 @@ from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.published.state_dict_check import load_labels, load_strict
 
 DESCRIPTION = "classifier.json"
-FORMAT = 1
+FORMAT = 2
 _HYPERPARAMS = """\
 # Emotion classifier for SpeechBrain, written by `e2v export`:
 # from speechbrain.inference.classifiers import EncoderClassifier
@@ -51,6 +50,7 @@ modules:
         input_dim: {input_dim}
         n_classes: !ref <n_classes>
         temperature: !ref <temperature>
+        hidden: {classifier_hidden}
 
 label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
 
@@ -67,44 +67,28 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
 """  # noqa: E501
 
 
-def write_classifier(folder, trained, overwrite=False):
+def write_classifier(
+    folder: str | Path, trained: TrainedClassifier, overwrite: bool = False
+) -> Path:
     """Write a classifier folder; it appears whole or not at all.
 
     Before it does, SpeechBrain's ``EncoderClassifier`` loads it and must give
     the same posteriors as the model in memory.
 
-    Arguments
-    ---------
-    folder : str or Path
-        Must not exist, be empty, or be a classifier folder to overwrite.
-    trained : TrainedClassifier
-    overwrite : bool
-
-    Returns
-    -------
-    Path
-
     Raises
     ------
     FileExistsError
+        Unless the folder is not there, empty, or a classifier folder to
+        overwrite.
     """
-    folder = Path(folder)
     check_destination(folder, overwrite)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    temporary.mkdir()
-    try:
-        _write_files(temporary, trained)
-        _compare_with_stock(temporary, trained)
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return folder
+    with new_folder(folder, overwrite=True) as unfinished:
+        _write_files(unfinished, trained)
+        _compare_with_stock(unfinished, trained)
+    return Path(folder)
 
 
-def check_destination(folder, overwrite):
+def check_destination(folder: str | Path, overwrite: bool) -> None:
     """Refuse to write over anything but an old classifier folder."""
     folder = Path(folder)
     if not folder.exists():
@@ -121,14 +105,15 @@ def check_destination(folder, overwrite):
         )
 
 
-def _write_files(folder, trained):
+def _write_files(folder: Path, trained: TrainedClassifier) -> None:
     from speechbrain.dataio.encoder import CategoricalEncoder
 
     embedding, classifier = trained.embedding, trained.classifier
     sizes = {
         "layer": embedding.layer,
         "hidden": embedding.hidden,
-        "input_dim": classifier.output_layer.in_features,
+        "input_dim": classifier.input_dim,
+        "classifier_hidden": classifier.hidden,
         "n_classes": len(trained.labels),
         "temperature": classifier.temperature,
     }
@@ -139,10 +124,7 @@ def _write_files(folder, trained):
     (folder / "hyperparams.yaml").write_text(
         _HYPERPARAMS.format(encoder=indented, **sizes), "utf-8"
     )
-    for name, module in (
-        ("embedding_model", embedding),
-        ("classifier", classifier),
-    ):
+    for name, module in _modules_of(trained).items():
         state = {
             key: value.detach().cpu().contiguous()
             for key, value in module.state_dict().items()
@@ -158,6 +140,7 @@ def _write_files(folder, trained):
     description = {
         "format": FORMAT,
         **sizes,
+        "width": embedding.width,
         "labels": [asdict(label) for label in trained.labels],
         "encoder": embedding.encoder.config,
         **trained.about,
@@ -169,7 +152,14 @@ def _write_files(folder, trained):
     (folder / "README.md").write_text(model_card(description), "utf-8")
 
 
-def _compare_with_stock(folder, trained):
+def _modules_of(trained: TrainedClassifier) -> dict[str, torch.nn.Module]:
+    return {
+        "embedding_model": trained.embedding,
+        "classifier": trained.classifier,
+    }
+
+
+def _compare_with_stock(folder: Path, trained: TrainedClassifier) -> None:
     from speechbrain.inference.classifiers import EncoderClassifier
 
     stock = EncoderClassifier.from_hparams(
@@ -178,7 +168,7 @@ def _compare_with_stock(folder, trained):
     generator = torch.Generator().manual_seed(0)
     wav = torch.randn(2, 16000, generator=generator)
     samples = torch.tensor([16000, 9000])
-    expected, _ = trained.log_posteriors(wav, samples)
+    expected, _ = trained.log_posteriors([wav[0], wav[1, :9000]])
     found = stock.classify_batch(wav, samples / wav.shape[1])[0]
     if not torch.allclose(found.exp(), expected.cpu().exp(), atol=1e-5):
         raise RuntimeError(
@@ -187,16 +177,8 @@ def _compare_with_stock(folder, trained):
         )
 
 
-def read_classifier(folder):
+def read_classifier(folder: str | Path) -> TrainedClassifier:
     """Read a classifier folder without running anything in it.
-
-    Arguments
-    ---------
-    folder : str or Path
-
-    Returns
-    -------
-    TrainedClassifier
 
     Raises
     ------
@@ -213,17 +195,18 @@ def read_classifier(folder):
             "e2v export writes one."
         )
     about = json.loads(path.read_text("utf-8"))
-    if about.get("format") != FORMAT:
+    if about.get("format") not in (1, FORMAT):
         raise ValueError(
             f"{path} has format {about.get('format')!r}; this version reads "
-            f"format {FORMAT}: export the folder again."
+            f"formats 1 to {FORMAT}: export the folder again."
         )
-    sizes = {
-        key: about.pop(key)
-        for key in ("format", "layer", "hidden", "input_dim", "n_classes",
-                    "temperature")
-    }  # fmt: skip
     labels = tuple(ClassLabel(**row) for row in about.pop("labels"))
+    sizes = {
+        # Format 1 had no hidden layer behind the mean.
+        key: about.pop(key, 0)
+        for key in ("format", "layer", "hidden", "input_dim", "n_classes",
+                    "classifier_hidden", "temperature", "width")
+    }  # fmt: skip
     with torch.random.fork_rng(devices=[]):  # loading changes no seed
         embedding = UtteranceEmbedding(
             Emotion2vecEncoder(**about.pop("encoder")),
@@ -231,8 +214,12 @@ def read_classifier(folder):
             sizes["hidden"],
         )
         classifier = EmbeddingClassifier(
-            sizes["input_dim"], sizes["n_classes"], sizes["temperature"]
+            sizes["input_dim"],
+            sizes["n_classes"],
+            sizes["temperature"],
+            sizes["classifier_hidden"],
         )
-    load_strict(embedding, folder / "embedding_model.ckpt")
-    load_strict(classifier, folder / "classifier.ckpt")
-    return TrainedClassifier(embedding, classifier, labels, about)
+    trained = TrainedClassifier(embedding, classifier, labels, about)
+    for name, module in _modules_of(trained).items():
+        load_strict(module, folder / f"{name}.ckpt")
+    return trained

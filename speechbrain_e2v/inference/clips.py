@@ -1,28 +1,25 @@
 """What users hand over, files or arrays, as one kind of thing."""
 
 import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
+import numpy as np
 import torch
 from torchaudio.transforms import Resample
 
 from speechbrain_e2v.corpora.audio import AudioError, read_audio
 from speechbrain_e2v.corpora.audio_info import audio_infos
+from speechbrain_e2v.corpora.wave_header import AudioInfo
+from speechbrain_e2v.inference.read_ahead import read_ahead
+from speechbrain_e2v.lobes.batching import batches_by_length
 from speechbrain_e2v.lobes.lengths import MIN_SAMPLES, SAMPLE_RATE
 
 
 class TooShort(ValueError):
-    """Audio with less than one frame.
-
-    Arguments
-    ---------
-    name : str
-        The file.
-    num_samples : int
-        Its length at 16,000 Hz.
-    minimum : int
-        Receptive field of one frame, samples.
+    """Audio with less than one frame, whose receptive field is `minimum`.
 
     Example
     -------
@@ -31,10 +28,14 @@ class TooShort(ValueError):
 leave it out, or fill it up with zeros (pad_short=True, --pad_short)
     """
 
-    def __init__(self, name, num_samples, minimum=MIN_SAMPLES):
-        super().__init__(
-            f"{name}: {num_samples} samples at 16,000 Hz "
-            f"({1000 * num_samples / SAMPLE_RATE:.4g} ms), one frame needs "
+    def __init__(self, name: str, num_samples: int, minimum: int = MIN_SAMPLES):
+        super().__init__(name, num_samples, minimum)
+
+    def __str__(self) -> str:
+        name, samples, minimum = self.args
+        return (
+            f"{name}: {samples} samples at 16,000 Hz "
+            f"({1000 * samples / SAMPLE_RATE:.4g} ms), one frame needs "
             f"{minimum} ({1000 * minimum / SAMPLE_RATE:.4g} ms); leave it "
             "out, or fill it up with zeros (pad_short=True, --pad_short)"
         )
@@ -42,18 +43,10 @@ leave it out, or fill it up with zeros (pad_short=True, --pad_short)
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """A file, a piece of one, or a waveform.
+    """A file, a piece of one (start, stop in seconds), or a waveform.
 
-    Arguments
-    ---------
-    name : str
-        Id of the clip; names its outputs and its errors.
-    path : str or None
-        Audio file.
-    start, stop : float or None
-        Seconds inside the file.
-    waveform : torch.Tensor or None
-        [S] mono, 16,000 Hz, instead of a file.
+    A waveform is [S] mono, 16,000 Hz. The name is the clip's id, for its
+    outputs and its errors.
 
     Example
     -------
@@ -68,31 +61,32 @@ class Clip:
     waveform: torch.Tensor | None = None
 
     @property
-    def source(self):
+    def source(self) -> str:
         """The file, or the name of a waveform."""
         return self.path or self.name
 
-    def read(self):
+    def read(self) -> torch.Tensor:
         """Return the waveform, [S] mono, 16,000 Hz."""
         if self.waveform is not None:
             return self.waveform
         return read_audio(self.path, self.start, self.stop)
 
 
-def clips_of(audio, sample_rate=None):
+Audio: TypeAlias = str | Path | np.ndarray | torch.Tensor | Clip
+
+
+def is_alone(audio: Audio | Sequence[Audio]) -> bool:
+    """Whether somebody gave one path, waveform or clip, and no list of them."""
+    return isinstance(audio, (str, Path, Clip)) or hasattr(audio, "ndim")
+
+
+def clips_of(
+    audio: Sequence[Audio], sample_rate: int | None = None
+) -> list[Clip]:
     """Turn paths and arrays into clips.
 
-    Arguments
-    ---------
-    audio : sequence
-        Paths of audio files, or waveforms: tensors or arrays [S], or [S, C]
-        as soundfile reads them; float, or int16 and int32 PCM.
-    sample_rate : int or None
-        Of all waveforms, Hz; files know theirs.
-
-    Returns
-    -------
-    list of Clip
+    Waveforms are tensors or arrays [S], or [S, C] as soundfile reads them;
+    float, or int16 and int32 PCM, all of `sample_rate` Hz. Files know theirs.
 
     Raises
     ------
@@ -101,24 +95,27 @@ def clips_of(audio, sample_rate=None):
 
     Example
     -------
-    >>> import numpy as np
     >>> [clip] = clips_of([np.zeros((8000, 2), dtype=np.float32)], 8000)
     >>> clip.name, clip.read().shape
     ('array 0', torch.Size([16000]))
     """
-    clips = []
-    for index, item in enumerate(audio):
-        if isinstance(item, (str, Path)):
-            clips.append(Clip(str(item), path=str(item)))
-        else:
-            name = f"array {index}"
-            clips.append(
-                Clip(name, waveform=_waveform(name, item, sample_rate))
-            )
-    return clips
+    return [
+        _clip(f"array {index}", item, sample_rate)
+        for index, item in enumerate(audio)
+    ]
 
 
-def _waveform(name, item, sample_rate):
+def _clip(name: str, item: Audio, sample_rate: int | None) -> Clip:
+    if isinstance(item, Clip):
+        return item
+    if isinstance(item, (str, Path)):
+        return Clip(str(item), path=str(item))
+    return Clip(name, waveform=_waveform(name, item, sample_rate))
+
+
+def _waveform(
+    name: str, item: np.ndarray | torch.Tensor, sample_rate: int | None
+) -> torch.Tensor:
     if sample_rate is None:
         raise ValueError(f"{name}: a waveform needs sample_rate=..., in Hz")
     wav = torch.as_tensor(item).detach().cpu()
@@ -145,20 +142,13 @@ def _waveform(name, item, sample_rate):
     return Resample(sample_rate, SAMPLE_RATE)(wav)
 
 
-def measure(clips, minimum, progress=False):
+def measure(
+    clips: Sequence[Clip], minimum: int, progress: bool = False
+) -> list[int | ValueError]:
     """Find lengths, and what is wrong, without decoding anything.
 
-    Arguments
-    ---------
-    clips : sequence of Clip
-    minimum : int
-        Shorter ones are errors, samples at 16,000 Hz.
-    progress : bool
-
-    Returns
-    -------
-    list of int or ValueError
-        Samples at 16,000 Hz, or an error, for each clip.
+    Gives samples at 16,000 Hz or an error for each clip; shorter ones than
+    `minimum` are errors.
 
     Example
     -------
@@ -171,7 +161,9 @@ def measure(clips, minimum, progress=False):
     return [_samples(clip, headers.get(clip.path), minimum) for clip in clips]
 
 
-def _samples(clip, header, minimum):
+def _samples(
+    clip: Clip, header: AudioInfo | AudioError | None, minimum: int
+) -> int | ValueError:
     if isinstance(header, AudioError):
         return header
     if header is None:
@@ -190,3 +182,38 @@ def _samples(clip, header, minimum):
     if samples < minimum:
         return TooShort(clip.source, samples, minimum)
     return samples
+
+
+def plan_batches(
+    lengths: Sequence[int | ValueError], batch_seconds: float
+) -> list[list[int]]:
+    """`batches_by_length` of the clips that `measure` found usable."""
+    usable = [i for i, found in enumerate(lengths) if isinstance(found, int)]
+    batches = batches_by_length([lengths[i] for i in usable], batch_seconds)
+    return [[usable[position] for position in batch] for batch in batches]
+
+
+def read_batches(
+    clips: Sequence[Clip], batches: Iterable[list[int]], minimum: int
+) -> Iterator[dict[int, torch.Tensor | ValueError]]:
+    """Read the waveforms of batches, a few ahead in threads.
+
+    A file whose header is in order may still be cut or broken: its error
+    stands in its place.
+    """
+
+    def read(batch: list[int]) -> dict[int, torch.Tensor | ValueError]:
+        return {index: _waveform_of(clips[index], minimum) for index in batch}
+
+    for _, found in read_ahead(read, batches):
+        yield found
+
+
+def _waveform_of(clip: Clip, minimum: int) -> torch.Tensor | ValueError:
+    try:
+        wav = clip.read()
+    except ValueError as error:
+        return error
+    if len(wav) < minimum:  # shorter than its header says
+        return TooShort(clip.source, len(wav), minimum)
+    return wav

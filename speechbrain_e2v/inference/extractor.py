@@ -1,18 +1,29 @@
 """Features of files and arrays, the same whatever they are batched with."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch.nn.functional import pad
-from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
-from speechbrain_e2v.inference.clips import TooShort, clips_of, measure
-from speechbrain_e2v.inference.layers import checked_layer, choose_layers
-from speechbrain_e2v.inference.trained import in_batches
-from speechbrain_e2v.lobes.frontend import normalise_waveform
+from speechbrain_e2v.inference.clips import (
+    Audio,
+    TooShort,
+    clips_of,
+    is_alone,
+    measure,
+    plan_batches,
+    read_batches,
+)
+from speechbrain_e2v.lobes.batching import (
+    Layer,
+    checked_layer,
+    choose_layers,
+    waveform_batch,
+)
+from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE, receptive_field
 from speechbrain_e2v.lobes.pooling import masked_mean
 from speechbrain_e2v.published.load import load_pretrained
@@ -25,19 +36,12 @@ BATCH_SECONDS_ON_GPU = 480.0
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """Features of one clip.
+    """Features of one clip, on the CPU, float32.
 
-    Arguments
-    ---------
-    name : str
-        Path as it was given, or ``array <index>``.
-    values : torch.Tensor, float32
-        [T, D] frames, [D] utterance; [L, T, D], [L, D] for all layers.
-    times : torch.Tensor, [T], float64
-        Seconds from the start of the clip to the centre of the 25 ms that
-        each frame sees.
-    seconds : float
-        Length of the clip.
+    `name` is the path as it was given, or ``array <index>``; `values` are
+    frames [T, D] or an utterance [D], with all layers in front [L, ...];
+    `times` [T], float64, the centre of the 25 ms that each frame sees, in
+    seconds from the start of the clip, which is `seconds` long.
     """
 
     name: str
@@ -49,13 +53,8 @@ class Features:
 class Emotion2vec:
     """Feature extractor for audio of any rate, length and channel count.
 
-    Arguments
-    ---------
-    encoder : Emotion2vecEncoder
-        Put into evaluation mode and moved to `device`.
-    card : dict
-        Name, origin, licence and corpora heard, of the encoder.
-    device : str or torch.device
+    The encoder is put into evaluation mode and moved to the device; `card`
+    has its name, origin, licence and the corpora it heard.
 
     Example
     -------
@@ -69,7 +68,12 @@ class Emotion2vec:
     (torch.Size([49, 48]), [0.0125, 0.0325, 0.0525])
     """
 
-    def __init__(self, encoder, card=None, device="cpu"):
+    def __init__(
+        self,
+        encoder: Emotion2vecEncoder,
+        card: dict | None = None,
+        device: torch.device | str = "cpu",
+    ):
         self.encoder = encoder.to(device).eval().requires_grad_(False)
         self.card = card or {}
         self.device = torch.device(device)
@@ -80,29 +84,25 @@ class Emotion2vec:
         )
 
     @classmethod
-    def from_pretrained(cls, source, device=None, local_files_only=False):
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        device: str | None = None,
+        local_files_only: bool = False,
+    ) -> "Emotion2vec":
         """Load an encoder from wherever it lies.
 
-        Arguments
-        ---------
-        source : str or Path
-            Encoder folder, output folder of a pre-training run, published
-            file or folder, or hub id (``emotion2vec/emotion2vec_base``).
-        device : str or None
-            By default a GPU where there is one.
-        local_files_only : bool
-            Never download.
-
-        Returns
-        -------
-        Emotion2vec
+        `source` is an encoder folder, the output folder of a pre-training run,
+        a published file or folder, or a hub id
+        (``emotion2vec/emotion2vec_base``), which `local_files_only` keeps from
+        being downloaded. Without a device it is a GPU where there is one.
         """
-        device = usable_device(device)
+        usable = usable_device(device)
         encoder, card = load_pretrained(source, local_files_only)
-        return cls(encoder, card, device)
+        return cls(encoder, card, usable)
 
     @property
-    def batch_seconds(self):
+    def batch_seconds(self) -> float:
         """Seconds of audio in a batch by default: the fastest here."""
         if self.device.type == "cpu":
             return BATCH_SECONDS_ON_CPU
@@ -110,15 +110,15 @@ class Emotion2vec:
 
     def extract(
         self,
-        audio,
-        sample_rate=None,
-        granularity="utterance",
-        layer="last",
-        batch_seconds=None,
-        pad_short=False,
-        window=None,
-        progress=False,
-    ):
+        audio: Audio | Sequence[Audio],
+        sample_rate: int | None = None,
+        granularity: str = "utterance",
+        layer: Layer = "last",
+        batch_seconds: float | None = None,
+        pad_short: bool = False,
+        window: float | None = None,
+        progress: bool = False,
+    ) -> Features | list[Features]:
         """Extract features; no result depends on what else is in the list.
 
         Channels are averaged, then resampled to 16,000 Hz, then normalised
@@ -126,30 +126,23 @@ class Emotion2vec:
 
         Arguments
         ---------
-        audio : path, waveform, or sequence of them
-            See `clips_of`.
-        sample_rate : int or None
+        audio
+            A path, a waveform (see `clips_of`), or several; a single one gives
+            a single result, several a list in their order.
+        sample_rate
             Of waveforms, Hz.
-        granularity : str
+        granularity
             "utterance": mean over frames; "frame": all frames, 50 a second.
-        layer : int or str
-            Block, prenet first, or "last", "all", "mean_last_4".
-        batch_seconds : float or None
+        layer
+            See `lobes.batching`; "weighted" belongs to classifiers.
+        batch_seconds
             Audio computed together, padding included; a longer clip is
             computed alone.
-        pad_short : bool
+        pad_short
             Fill clips without a single frame up with zeros.
-        window : float or None
+        window
             Seconds that a frame attends to on each side. An approximation,
             for speed on very long audio: see `attend_in_blocks`.
-        progress : bool
-            Show a progress bar.
-
-        Returns
-        -------
-        Features or list of Features
-            One for a single path or waveform, a list for a sequence, in its
-            order.
 
         Raises
         ------
@@ -157,110 +150,94 @@ class Emotion2vec:
             Before any work, naming the first clip that cannot be used
             (`AudioError`, `TooShort`) or the argument that is wrong.
         """
-        alone = isinstance(audio, (str, Path)) or hasattr(audio, "ndim")
+        alone = is_alone(audio)
         clips = clips_of([audio] if alone else audio, sample_rate)
         self.check(granularity, layer, window)
-        lengths = measure(clips, 1 if pad_short else self.min_samples)
-        bad = [outcome for outcome in lengths if isinstance(outcome, Exception)]
-        if bad:
-            raise bad[0]
-        found = [None] * len(clips)
+        minimum = 1 if pad_short else self.min_samples
+        lengths = measure(clips, minimum)
+        for outcome in lengths:
+            if isinstance(outcome, ValueError):
+                raise outcome
+        found: dict[int, Features] = {}
         total = sum(lengths) / SAMPLE_RATE
         with tqdm(total=total, unit="s", disable=not progress) as bar:
-            for batch in self.batches(lengths, batch_seconds):
+            for batch in read_batches(
+                clips, self.batches(lengths, batch_seconds), minimum
+            ):
+                for waveform in batch.values():
+                    if isinstance(waveform, ValueError):
+                        raise waveform
                 results = self.encode(
-                    [clips[index].read() for index in batch],
+                    list(batch.values()),
                     [clips[index].name for index in batch],
                     granularity,
                     layer,
                     pad_short,
                     window,
                 )
-                for index, features in zip(batch, results, strict=True):
-                    found[index] = features
+                found |= zip(batch, results, strict=True)
                 bar.update(sum(features.seconds for features in results))
-        return found[0] if alone else found
+        ordered = [found[index] for index in range(len(clips))]
+        return ordered[0] if alone else ordered
 
-    def check(self, granularity, layer, window):
+    def check(
+        self, granularity: str, layer: Layer, window: float | None
+    ) -> None:
         """Raise a ValueError for an argument that cannot be used."""
         if granularity not in GRANULARITIES:
             raise ValueError(
                 f"granularity is {granularity!r}: use one of {GRANULARITIES}"
             )
         checked_layer(layer, self.encoder.num_layers)
+        if layer == "weighted":
+            raise ValueError(
+                "layer is 'weighted', whose weights only a trained probe has: "
+                "use 'all' and weigh the layers yourself"
+            )
         if window is not None and not window > 0:
             raise ValueError(f"window is {window}: give seconds, more than 0")
 
-    def batches(self, lengths, batch_seconds=None):
-        """Put clips of about the same length together, longest first.
-
-        Arguments
-        ---------
-        lengths : sequence of int
-            Samples.
-        batch_seconds : float or None
-
-        Returns
-        -------
-        list of list of int
-            Indices. The longest come first: what does not fit in memory
-            fails at once.
-        """
+    def batches(
+        self,
+        lengths: Sequence[int | ValueError],
+        batch_seconds: float | None = None,
+    ) -> list[list[int]]:
+        """`plan_batches` with the device's budget by default."""
         if batch_seconds is None:
             batch_seconds = self.batch_seconds
-        if not batch_seconds > 0:
-            raise ValueError(
-                f"batch_seconds is {batch_seconds}: give more than 0"
-            )
-        return list(in_batches(lengths, batch_seconds))[::-1]
+        return plan_batches(lengths, batch_seconds)
 
     @torch.no_grad()
     def encode(
         self,
-        waveforms,
-        names,
-        granularity="utterance",
-        layer="last",
-        pad_short=False,
-        window=None,
-    ):
-        """Compute one batch.
-
-        Arguments
-        ---------
-        waveforms : list of torch.Tensor
-            [S] each, mono, 16,000 Hz.
-        names : list of str
-        granularity, layer, pad_short, window
-            See `extract`.
-
-        Returns
-        -------
-        list of Features
-            On the CPU.
+        waveforms: Sequence[torch.Tensor],
+        names: Sequence[str],
+        granularity: str = "utterance",
+        layer: Layer = "last",
+        pad_short: bool = False,
+        window: float | None = None,
+    ) -> list[Features]:
+        """Compute waveforms [S], mono 16,000 Hz, as one batch.
 
         Raises
         ------
         TooShort
             Naming a waveform without a frame.
         """
-        layers = self.encoder.num_layers
-        layer = checked_layer(layer, layers)
-        seconds = [len(wav) / SAMPLE_RATE for wav in waveforms]
         for name, wav in zip(names, waveforms, strict=True):
             if len(wav) < self.min_samples and not pad_short:
                 raise TooShort(name, len(wav), self.min_samples)
-        if pad_short:
-            waveforms = [_padded(wav, self.min_samples) for wav in waveforms]
-        samples = torch.tensor([len(wav) for wav in waveforms])
-        counts = self.encoder.num_frames(samples)
-        states = self._states(waveforms, samples, window)
+        batch = waveform_batch(waveforms, self.device, self.min_samples)
+        counts = self.encoder.num_frames(batch.samples)
+        if window is not None:
+            window = max(1, round(window * SAMPLE_RATE / self.hop))
+        lengths = batch.lengths if len(waveforms) > 1 else None
+        states = self.encoder.states(batch.wav, lengths, window)
         if granularity == "utterance":
-            on_device = counts.to(self.device)
-            states = (masked_mean(state, on_device) for state in states)
+            states = (masked_mean(state, counts) for state in states)
         # TensorFloat-32 convolutions would round off half of the digits.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            values = choose_layers(states, layer, layers).cpu()
+            values = choose_layers(states, layer, self.encoder.num_layers).cpu()
         return [
             Features(
                 name,
@@ -269,30 +246,13 @@ class Emotion2vec:
                 if granularity == "frame"
                 else row.clone(),
                 self._times(count),
-                length,
+                len(wav) / SAMPLE_RATE,
             )
-            for name, row, count, length in zip(
-                names, values, counts.tolist(), seconds, strict=True
+            for name, row, count, wav in zip(
+                names, values, counts.tolist(), waveforms, strict=True
             )
         ]
 
-    def _states(self, waveforms, samples, window):
-        # Normalised before they are padded: bit for bit as when alone.
-        waveforms = [normalise_waveform(wav[None])[0] for wav in waveforms]
-        wav = pad_sequence(waveforms, batch_first=True).to(self.device)
-        lengths = None
-        if len(waveforms) > 1:
-            lengths = samples.to(self.device).double() / wav.shape[1]
-        if window is not None:
-            window = max(1, round(window * SAMPLE_RATE / self.hop))
-        return self.encoder.states(wav, lengths, window)
-
-    def _times(self, frames):
+    def _times(self, frames: int) -> torch.Tensor:
         samples = self.hop * torch.arange(frames, dtype=torch.float64)
         return (samples + self.min_samples / 2) / SAMPLE_RATE
-
-
-def _padded(wav, samples):
-    if len(wav) >= samples:
-        return wav
-    return pad(wav, (0, samples - len(wav)))

@@ -1,73 +1,222 @@
-"""Features as one npy or npz file a clip."""
+"""Folders of extracted features: a file a clip, or one store of all.
 
-import os
+A folder knows how its features were made (``extraction.json``) and of which
+content each was made (``index.json``), so that nobody takes another clip's
+features for the ones that were asked for.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+
+from speechbrain_e2v.files.atomic import replace_text, replaced_file
+from speechbrain_e2v.files.digest import file_sha256
+from speechbrain_e2v.inference.clips import Clip
+from speechbrain_e2v.inference.extractor import Features
+from speechbrain_e2v.inference.feature_store import INDEX, StoreWriter
+from speechbrain_e2v.inference.journal import PARTS, Journal, journals
+
+SETTINGS = "extraction.json"
+
+
+def demand_same_settings(folder: str | Path, settings: dict) -> None:
+    """Write how features in a folder are made, or compare with what is there.
+
+    ``about`` is written, but may differ.
+
+    Raises
+    ------
+    ValueError
+        Naming the first setting that differs.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> demand_same_settings(folder, {"layer": "last"})
+    >>> demand_same_settings(folder, {"layer": "all"})
+    Traceback (most recent call last):
+    ...
+    ValueError: ... layer is 'last' there and 'all' now; ...
+    """
+    path = Path(folder) / SETTINGS
+    if not path.is_file():
+        replace_text(path, json.dumps(settings, indent=1) + "\n")
+        return
+    there = json.loads(path.read_text("utf-8"))
+    for name in {**there, **settings}:
+        if name != "about" and there.get(name) != settings.get(name):
+            raise ValueError(
+                f"{folder} holds features made otherwise: {name} is "
+                f"{there.get(name)!r} there and {settings.get(name)!r} now; "
+                "give another folder, or delete this one"
+            )
+
+
+def content_of(clip: Clip) -> dict:
+    """What a clip's features are made of: file, its bytes, the piece of it.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.wav"
+    >>> _ = path.write_bytes(b"abc")
+    >>> content_of(Clip("a", str(path), start=1.0))["size"]
+    3
+    """
+    path = Path(clip.path)
+    status = path.stat()
+    # Changed in place while this runs: another size or time, another digest.
+    digest = _digest(path, status.st_size, status.st_mtime_ns)
+    return {
+        "file": str(path.absolute()),
+        "size": status.st_size,
+        "sha256": digest,
+        "start": clip.start,
+        "stop": clip.stop,
+    }
+
+
+def is_made_of(name: str, there: dict | None, now: dict) -> bool:
+    """Whether features that are there are of this content.
+
+    Raises
+    ------
+    ValueError
+        When they are of another file's: both cannot have this id.
+
+    Example
+    -------
+    >>> there = {"file": "/a.wav", "sha256": "1"}
+    >>> is_made_of("x", there, {"file": "/moved/a.wav", "sha256": "1"})
+    True
+    """
+    if there is None:
+        return False
+    if {**there, "file": None} == {**now, "file": None}:
+        return True
+    if there["file"] != now["file"]:
+        raise ValueError(
+            f"{name} is there already, made of {there['file']}, and is now "
+            f"{now['file']} with other content: give another folder"
+        )
+    return False
+
+
+@lru_cache(maxsize=1024)  # several clips may be pieces of one file
+def _digest(path: Path, size: int, changed: int) -> str:
+    return file_sha256(path)
 
 
 class FeatureFiles:
     """Writes a file a clip, whole or not at all.
 
-    Arguments
-    ---------
-    folder : str or Path
-    suffix : str
-        ".npy": the values alone. ".npz": `features`, `times` (s) and
-        `seconds`.
+    ``.npy`` has the values alone; ``.npz`` `features`, `times` (s) and
+    `seconds`.
 
     Example
     -------
     >>> import torch
-    >>> from speechbrain_e2v.inference.extractor import Features
-    >>> files = FeatureFiles(getfixture("tmp_path"), ".npy")
+    >>> files = FeatureFiles(getfixture("tmp_path"), {}, ".npy")
     >>> times = torch.tensor([0.0125])
-    >>> files.write("a/b", Features("b.wav", torch.ones(1, 4), times, 0.03))
-    >>> files.has("a/b"), np.load(files.path("a/b")).shape
-    (True, (1, 4))
+    >>> features = Features("b.wav", torch.ones(1, 4), times, 0.03)
+    >>> files.write("a/b", features, {"file": "b.wav"})
+    >>> np.load(files.path("a/b")).shape
+    (1, 4)
     """
 
-    def __init__(self, folder, suffix):
+    def __init__(
+        self, folder: str | Path, settings: dict, suffix: str, rank: int = 0
+    ):
         self.folder = Path(folder)
-        self.suffix = suffix
+        self._settings = settings
+        self._suffix = suffix
+        self._journal = Journal(self.folder, rank)
+        self._there = self._contents()
 
-    def path(self, name):
-        """Return the file of a clip."""
-        return self.folder / f"{name}{self.suffix}"
+    def path(self, name: str) -> Path:
+        """The file of a clip."""
+        return self.folder / f"{name}{self._suffix}"
 
-    def has(self, name):
-        """Say whether a clip was written, in this run or an earlier one."""
-        return self.path(name).is_file()
+    def made_of(self, name: str) -> dict | None:
+        """Content of the clip that was there when this run began."""
+        return self._there.get(name) if self.path(name).is_file() else None
 
-    def write(self, name, features):
-        """Write one clip.
+    def write(self, name: str, features: Features, content: dict) -> None:
+        """Write one clip."""
+        with replaced_file(self.path(name)) as path, open(path, "wb") as file:
+            if self._suffix == ".npy":
+                np.save(file, features.values.numpy())
+            else:
+                np.savez(
+                    file,
+                    features=features.values.numpy(),
+                    times=features.times.numpy(),
+                    seconds=features.seconds,
+                )
+        self._journal.append({"id": name, "content": content})
 
-        Arguments
-        ---------
-        name : str
-            Its id.
-        features : Features
-        """
-        path = self.path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            with open(temporary, "wb") as file:
-                if self.suffix == ".npy":
-                    np.save(file, features.values.numpy())
-                else:
-                    np.savez(
-                        file,
-                        features=features.values.numpy(),
-                        times=features.times.numpy(),
-                        seconds=features.seconds,
-                    )
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    def close(self) -> None:
+        """Close this process's journal."""
+        self._journal.close()
 
-    def finish(self, names):
-        """Do nothing: every file is complete."""
+    def finish(self, names: Sequence[str]) -> None:
+        """Write the index of what all processes have written."""
+        contents = self._contents()
+        order = [n for n in dict.fromkeys([*contents, *names]) if n in contents]
+        index = {
+            **self._settings,
+            "ids": order,
+            "content": [contents[name] for name in order],
+        }
+        replace_text(self.folder / INDEX, json.dumps(index))
+        shutil.rmtree(self.folder / PARTS, ignore_errors=True)
 
-    def close(self):
-        """Do nothing: no file is open."""
+    def _contents(self) -> dict[str, dict]:
+        contents = {}
+        if (self.folder / INDEX).is_file():
+            index = json.loads((self.folder / INDEX).read_text("utf-8"))
+            contents |= zip(index["ids"], index["content"], strict=True)
+        for path in journals(self.folder):
+            contents |= {x["id"]: x["content"] for x in Journal.read(path)}
+        return contents
+
+
+class StoreFiles:
+    """Writes all clips to a `FeatureStore`; a clip of utterances has one row.
+
+    The first axis of the store is time, also where all layers are kept:
+    [sum of T, D] or [sum of T, L, D].
+    """
+
+    def __init__(
+        self, folder: str | Path, settings: dict, granularity: str, rank: int
+    ):
+        self._writer = StoreWriter(folder, settings, rank)
+        self._granularity = granularity
+
+    def made_of(self, name: str) -> dict | None:
+        """Content of the clip that was there when this run began."""
+        return self._writer.written.get(name, {}).get("content")
+
+    def write(self, name: str, features: Features, content: dict) -> None:
+        """Append one clip."""
+        values = features.values
+        if self._granularity == "utterance":
+            values = values.unsqueeze(-2)  # one row of time
+        self._writer.write(
+            name,
+            values.movedim(-2, 0),
+            seconds=features.seconds,
+            content=content,
+        )
+
+    def close(self) -> None:
+        """Close this process's part."""
+        self._writer.close()
+
+    def finish(self, names: Sequence[str]) -> None:
+        """Join the parts of all processes, in the order of the names."""
+        self._writer.finish(names)

@@ -27,7 +27,7 @@ def model_card(description: Mapping, name: str = "path/to/this/folder") -> str:
     id, is shown in the example.
     """
     labels = description["labels"]
-    width = description["encoder"]["embed_dim"] + description["hidden"]
+    width = _width(description) + description["hidden"]
     results = description.get("results")
     title = "emotion2vec classifier"
     if results:
@@ -102,12 +102,29 @@ def _labels(labels: Sequence[Mapping]) -> str:
     )
 
 
+def _width(description: Mapping) -> int:
+    # Folders of format 1 do not say it.
+    return description.get("width") or description["encoder"]["embed_dim"]
+
+
+def _layers(description: Mapping) -> str:
+    layer = description["layer"]
+    if isinstance(layer, list):
+        return f"the mean of encoder blocks {', '.join(map(str, layer))}"
+    return {
+        "last": "the last encoder block",
+        "mean_last_4": "the mean of the last four encoder blocks",
+        "weighted": "a learned mean of all encoder blocks",
+        "all": "all encoder blocks, one after the other",
+    }.get(layer, f"encoder block {layer}")
+
+
 def _embedding(description: Mapping) -> str:
-    mean, hidden = description["encoder"]["embed_dim"], description["hidden"]
+    mean, hidden = _width(description), description["hidden"]
     text = (
         f"## Embedding\n\nThe first {mean} numbers of `encode_batch` are the "
-        f"mean over frames of encoder block {description['layer']} (counted "
-        "from 0), the usual utterance embedding: use those for similarity, "
+        f"mean over frames of {_layers(description)} (counted from 0), the "
+        "usual utterance embedding: use those for similarity, "
         "retrieval or another classifier."
     )
     if hidden:

@@ -60,7 +60,7 @@ class WholeClassifier(nn.Module):
         self.classifier = copy.deepcopy(trained.classifier).cpu()
         encoder = self.embedding.encoder
         encoder.frontend = PlainConvolutions(encoder.frontend)
-        self.width = encoder.embed_dim
+        self.width = self.embedding.width
 
     def forward(
         self, waveform: torch.Tensor, lengths: torch.Tensor
@@ -175,7 +175,9 @@ def onnx_difference(trained: TrainedClassifier, path: str | Path) -> float:
         found = session.run(
             None, {"waveform": wav.numpy(), "lengths": lengths.numpy()}
         )
-        log_posteriors, embedding = trained.log_posteriors(wav, lengths)
+        log_posteriors, embedding = trained.log_posteriors(
+            [row[:length] for row, length in zip(wav, lengths, strict=True)]
+        )
         for ours, theirs in (
             (log_posteriors.exp(), found[0]),
             (embedding, found[1]),

@@ -1,33 +1,30 @@
 """Reading what comes next while the model computes."""
 
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 _THREADS = 4
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-def read_ahead(function, items, depth=3):
+def read_ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], depth: int = 3
+) -> Iterator[tuple[Item, Result]]:
     """Map in threads, a few items ahead and no more.
 
-    Arguments
-    ---------
-    function : callable
-        Should release the interpreter lock, as reading files does.
-    items : iterable
-    depth : int
-        How many results may wait.
-
-    Yields
-    ------
-    (item, result)
-        In the order of the items. An exception is raised at its item.
+    Yields items with results, in order; an exception is raised at its item.
+    At most `depth` results wait. The function should release the interpreter
+    lock, as reading files does.
 
     Example
     -------
     >>> list(read_ahead(abs, [-3, 2]))
     [(-3, 3), (2, 2)]
     """
-    waiting = deque()
+    waiting: deque[tuple[Item, Future[Result]]] = deque()
     with ThreadPoolExecutor(_THREADS) as pool:
         for item in items:
             waiting.append((item, pool.submit(function, item)))

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.nn.functional import pad
-from torch.nn.utils.rnn import pad_sequence
 
 from speechbrain_e2v.inference.audio_blocks import audio_blocks
 from speechbrain_e2v.inference.classifier import EmotionClassifier
@@ -277,9 +276,7 @@ class _Collector:
         if not self._pending:
             return
         waveforms = [wav for wav, _, _ in self._pending]
-        samples = torch.tensor([len(wav) for wav in waveforms])
-        batch = pad_sequence(waveforms, batch_first=True)
-        rows, _ = self.trained.log_posteriors(batch, samples)
+        rows, _ = self.trained.log_posteriors(waveforms)
         rows = self.view.probabilities(rows.double()).tolist()
         classes = len(self.view.ids)
         for row, (_, first, last) in zip(rows, self._pending, strict=True):

@@ -1,30 +1,27 @@
 """A trained classifier in memory, whatever it was read from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 
+from speechbrain_e2v.lobes.batching import waveform_batch
 from speechbrain_e2v.lobes.embedding import (
     EmbeddingClassifier,
     UtteranceEmbedding,
 )
-from speechbrain_e2v.lobes.frontend import normalise_waveform
-from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
 from speechbrain_e2v.published.head import read_labels
+from speechbrain_e2v.published.load import read_pretrained
 
 
 @dataclass(frozen=True)
 class ClassLabel:
     """The names of one class.
 
-    Arguments
-    ---------
-    id : str
-        Stable and English: ``happy`` for "happiness" and for "开心/happy".
-    published : str
-        As the corpus or the published model has it.
-    text : str
-        What SpeechBrain's ``EncoderClassifier`` returns.
+    `id` is stable and English (``happy`` for "happiness" and for "开心/happy"),
+    `published` what the corpus or the published model has, `text` what
+    SpeechBrain's ``EncoderClassifier`` returns.
 
     Example
     -------
@@ -37,18 +34,10 @@ class ClassLabel:
     text: str
 
 
-def corpus_labels(classes):
-    """Label the classes of a corpus.
+def corpus_labels(classes: Sequence[str]) -> tuple[ClassLabel, ...]:
+    """Label the classes of a corpus, in the order of the outputs.
 
-    Arguments
-    ---------
-    classes : sequence of str
-        In the order of the outputs.
-
-    Returns
-    -------
-    tuple of ClassLabel
-        Where two classes would share an id, every id is the class name.
+    Where two classes would share an id, every id is the class name.
     """
     stable = [read_labels([name])[0].id for name in classes]
     if len(set(stable)) < len(stable):
@@ -61,16 +50,9 @@ def corpus_labels(classes):
 
 @dataclass
 class TrainedClassifier:
-    """Embedding model, classifier and labels.
+    """Embedding model, classifier, and labels in the order of the outputs.
 
-    Arguments
-    ---------
-    embedding : UtteranceEmbedding
-    classifier : EmbeddingClassifier
-    labels : tuple of ClassLabel
-        In the order of the outputs.
-    about : dict
-        Where it comes from, JSON-able; the model card is made of it.
+    `about` says where it comes from, JSON-able; the model card is made of it.
 
     Raises
     ------
@@ -80,10 +62,10 @@ class TrainedClassifier:
 
     embedding: UtteranceEmbedding
     classifier: EmbeddingClassifier
-    labels: tuple
+    labels: tuple[ClassLabel, ...]
     about: dict = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         outputs = self.classifier.output_layer.out_features
         if outputs != len(self.labels):
             raise ValueError(
@@ -94,60 +76,55 @@ class TrainedClassifier:
         self.classifier.eval().requires_grad_(False)
 
     @torch.no_grad()
-    def log_posteriors(self, wav, num_samples):
-        """Classify a padded batch.
+    def log_posteriors(
+        self, waveforms: Sequence[torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Classify waveforms [S], mono 16 kHz, as one batch.
 
-        Arguments
-        ---------
-        wav : torch.Tensor, [B, S]
-            16 kHz.
-        num_samples : torch.Tensor, [B], long
-
-        Returns
-        -------
-        (torch.Tensor, torch.Tensor)
-            Log posteriors [B, C] and the mean over encoder frames [B, D].
+        Gives log posteriors [B, C] and the mean over encoder frames [B, D].
         """
         device = next(self.embedding.parameters()).device
-        wav, num_samples = wav.to(device), num_samples.to(device)
-        wav = normalise_waveform(wav, num_samples)
-        lengths = num_samples.double() / wav.shape[1]
-        embedding = self.embedding(wav, lengths)
-        width = self.embedding.encoder.embed_dim
+        batch = waveform_batch(waveforms, device)
+        embedding = self.embedding(batch.wav, batch.lengths)
         return (
             self.classifier(embedding).squeeze(1),
-            embedding[:, 0, :width],
+            embedding[:, 0, : self.embedding.width],
         )
 
 
-def in_batches(num_samples, batch_seconds):
-    """Put utterances of similar length together.
+def classifier_from_published(
+    source: str | Path, offline: bool = False
+) -> TrainedClassifier:
+    """Make a classifier of published weights with a head.
 
-    Arguments
-    ---------
-    num_samples : sequence of int
-        Length of each utterance.
-    batch_seconds : float
-        Seconds of audio in a batch, padding included; a longer utterance is
-        a batch of its own.
+    Outputs that were never trained (``unuse...``) are left out: masked as in
+    the released code, they never get probability.
 
-    Yields
+    Raises
     ------
-    list of int
-        Indices of a batch.
-
-    Example
-    -------
-    >>> list(in_batches([16000, 90000, 15000], batch_seconds=2.0))
-    [[2, 0], [1]]
+    ValueError
+        When the weights have no head.
     """
-    budget = batch_seconds * SAMPLE_RATE
-    batch = []
-    order = sorted(range(len(num_samples)), key=num_samples.__getitem__)
-    for index in order:
-        if batch and num_samples[index] * (len(batch) + 1) > budget:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
+    pretrained = read_pretrained(source, offline)
+    head = pretrained.head
+    if head is None:
+        raise ValueError(
+            f"{source} has no classification head: export the output folder "
+            "of a recipe, or an emotion2vec+ model."
+        )
+    used = [i for i, label in enumerate(head.labels) if label.used]
+    classifier = EmbeddingClassifier(pretrained.encoder.embed_dim, len(used))
+    with torch.no_grad():
+        classifier.output_layer.weight.copy_(head.weight[used])
+        classifier.output_layer.bias.copy_(head.bias[used])
+    labels = tuple(
+        ClassLabel(label.id, label.published, label.id)
+        for label in (head.labels[i] for i in used)
+    )
+    about = {
+        "kind": "published head on the mean over frames",
+        "encoder_card": pretrained.card,
+        "calibration": None,
+    }
+    embedding = UtteranceEmbedding(pretrained.encoder)
+    return TrainedClassifier(embedding, classifier, labels, about)

@@ -9,43 +9,34 @@ for it: its hidden layer is averaged too and appended to the embedding.
 import torch
 from torch import nn
 
-from speechbrain_e2v.lobes.frontend import normalise_waveform
+from speechbrain_e2v.lobes.batching import (
+    Layer,
+    checked_layer,
+    choose_layers,
+    normalise_padded,
+)
+from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.lobes.lengths import MIN_SAMPLES, relative_to_samples
 from speechbrain_e2v.lobes.pooling import masked_mean
 
 
 class UtteranceNormalisation(nn.Module):
-    """`normalise_waveform` with relative lengths, as SpeechBrain calls it.
+    """`normalise_padded` as SpeechBrain calls it."""
 
-    Example
-    -------
-    >>> wav = torch.tensor([[1.0, 3.0, 9.0, 9.0]])
-    >>> normalise = UtteranceNormalisation()
-    >>> normalise(wav, torch.tensor([0.5])).round(decimals=3).tolist()
-    [[-1.0, 1.0, 0.0, 0.0]]
-    """
-
-    def forward(self, wav, lengths):
+    def forward(self, wav: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Map [B, S] to [B, S]; `lengths` [B] is relative to S."""
-        return normalise_waveform(
-            wav, relative_to_samples(lengths, wav.shape[1])
-        )
+        return normalise_padded(wav, lengths)
 
 
 class UtteranceEmbedding(nn.Module):
     """Encoder, mean over frames, and the frame layer of a probe.
 
-    Arguments
-    ---------
-    encoder : Emotion2vecEncoder
-    layer : int
-        Block whose output is taken, prenet blocks first; -1 is the last.
-    hidden : int
-        Width H of the probe's frame layer; 0: the head has none.
+    `layer` is what `lobes.batching` knows; of "weighted" the weights are the
+    softmax of a parameter. `hidden` is the width H of the probe's frame layer;
+    0: the head has none.
 
     Example
     -------
-    >>> from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
     >>> encoder = Emotion2vecEncoder(
     ...     embed_dim=48, num_heads=4, prenet_depth=1, depth=2,
     ...     conv_channels=32, pos_conv_groups=4)
@@ -54,34 +45,27 @@ class UtteranceEmbedding(nn.Module):
     torch.Size([2, 1, 64])
     """
 
-    def __init__(self, encoder, layer=-1, hidden=0):
+    def __init__(
+        self, encoder: Emotion2vecEncoder, layer: Layer = -1, hidden: int = 0
+    ):
         super().__init__()
-        if not -encoder.num_layers <= layer < encoder.num_layers:
-            raise ValueError(
-                f"layer is {layer}, but the encoder has {encoder.num_layers}: "
-                f"use 0 to {encoder.num_layers - 1}, or -1 for the last."
-            )
         self.encoder = encoder
-        self.layer = layer % encoder.num_layers
+        self.layer = checked_layer(layer, encoder.num_layers)
         self.hidden = hidden
+        self.width = encoder.embed_dim
+        """Numbers of the mean over frames, which come first."""
+        if self.layer == "all":
+            self.width *= encoder.num_layers
+        if self.layer == "weighted":
+            self.layer_weights = nn.Parameter(torch.zeros(encoder.num_layers))
         if hidden:
-            self.frame_layer = nn.Linear(encoder.embed_dim, hidden)
+            self.frame_layer = nn.Linear(self.width, hidden)
 
-    def forward(self, wav, lengths):
-        """Embed normalised waveforms; padding never matters.
+    def forward(self, wav: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Embed normalised waveforms [B, S], relative `lengths` [B].
 
-        Arguments
-        ---------
-        wav : torch.Tensor, [B, S]
-            16 kHz, normalised per utterance (`UtteranceNormalisation`).
-        lengths : torch.Tensor, [B]
-            Relative to S, SpeechBrain style.
-
-        Returns
-        -------
-        torch.Tensor, [B, 1, D + H]
-            First the mean over the encoder's frames [D], then the mean over
-            the probe's hidden layer [H].
+        Gives [B, 1, D + H]: the mean over the encoder's frames (of "all" the
+        layers one after the other), then that over the probe's hidden layer.
 
         Raises
         ------
@@ -99,14 +83,22 @@ class UtteranceEmbedding(nn.Module):
             )
         return self.pooled(wav, lengths)
 
-    def pooled(self, wav, lengths):
+    def pooled(self, wav: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Embed without a check that depends on values, for export."""
-        samples = relative_to_samples(lengths, wav.shape[1])
-        if self.layer == self.encoder.num_layers - 1:
-            frames = self.encoder(wav, lengths)  # [B, T, D]
-        else:
-            frames = self.encoder.hidden_states(wav, lengths)[self.layer]
-        num_frames = self.encoder.num_frames(samples)
+        num_frames = self.encoder.num_frames(
+            relative_to_samples(lengths, wav.shape[1])
+        )
+        weights = None
+        if self.layer == "weighted":
+            weights = self.layer_weights.softmax(dim=0)
+        frames = choose_layers(
+            self.encoder.states(wav, lengths),
+            self.layer,
+            self.encoder.num_layers,
+            weights,
+        )
+        if self.layer == "all":
+            frames = frames.transpose(1, 2).flatten(2)  # [B, T, L * D]
         embedding = masked_mean(frames, num_frames)
         if self.hidden:
             active = self.frame_layer(frames).relu()  # [B, T, H]
@@ -116,16 +108,12 @@ class UtteranceEmbedding(nn.Module):
 
 
 class EmbeddingClassifier(nn.Module):
-    """Last layer of a head on what `UtteranceEmbedding` returns.
+    """What a head does behind the mean, on what `UtteranceEmbedding` gives.
 
-    Arguments
-    ---------
-    input_dim : int
-        How many of the embedding's last entries are read: H of a probe with
-        a frame layer, D of a head on the mean.
-    n_classes : int
-    temperature : float
-        Divides the logits; fitted on validation data.
+    It reads the embedding's last `input_dim` numbers: the H of a probe with a
+    frame layer, the D of a head on the mean. With `hidden` there are a linear
+    layer of that width and a ReLU before the last one. The logits are divided
+    by `temperature`, which validation data give.
 
     Raises
     ------
@@ -139,18 +127,30 @@ class EmbeddingClassifier(nn.Module):
     torch.Size([2, 1])
     """
 
-    def __init__(self, input_dim, n_classes, temperature=1.0):
+    def __init__(
+        self,
+        input_dim: int,
+        n_classes: int,
+        temperature: float = 1.0,
+        hidden: int = 0,
+    ):
         super().__init__()
         if not temperature > 0:
             raise ValueError(
                 f"temperature is {temperature}; it must be positive, 1 leaves "
                 "the probabilities as they are."
             )
+        self.input_dim = input_dim
         self.temperature = temperature
-        self.output_layer = nn.Linear(input_dim, n_classes)
+        self.hidden = hidden
+        if hidden:
+            self.hidden_layer = nn.Linear(input_dim, hidden)
+        self.output_layer = nn.Linear(hidden or input_dim, n_classes)
 
-    def forward(self, embedding):
+    def forward(self, embedding: torch.Tensor) -> torch.Tensor:
         """Map embeddings [B, 1, E] to log posteriors [B, 1, C]."""
-        width = self.output_layer.in_features
-        logits = self.output_layer(embedding[..., -width:])
+        x = embedding[..., -self.input_dim :]
+        if self.hidden:
+            x = self.hidden_layer(x).relu()
+        logits = self.output_layer(x)
         return (logits / self.temperature).log_softmax(dim=-1)

@@ -11,7 +11,7 @@ examples:
 
 from pathlib import Path
 
-from speechbrain_e2v.downstream.trained_classifier import trained_classifier
+from speechbrain_e2v.downstream.export import TOLERANCE, trained_classifier
 from speechbrain_e2v.inference.classifier_folder import (
     DESCRIPTION,
     check_destination,
@@ -43,7 +43,24 @@ def add_arguments(parser):
     parser.add_argument(
         "--no_calibration",
         action="store_true",
-        help="fit no temperature; the corpus is not needed then",
+        help="fit no temperature",
+    )
+    parser.add_argument(
+        "--data_folder",
+        metavar="DIR",
+        help="where the run's corpus is now; its test utterances must give "
+        "the posteriors that the run recorded",
+    )
+    parser.add_argument(
+        "--device",
+        default="cpu",
+        help="on which they are computed (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=TOLERANCE,
+        help="largest difference of a posterior (default: %(default)s)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace DEST")
     parser.add_argument(
@@ -70,6 +87,9 @@ def run(arguments):
             arguments.seed,
             not arguments.no_calibration,
             arguments.offline,
+            data_folder=arguments.data_folder,
+            device=arguments.device,
+            tolerance=arguments.tolerance,
         )
     print("\n".join(report(trained)))
     if arguments.onnx:
@@ -119,6 +139,13 @@ def report(trained):
             f"head         fold {fold['number']} ({fold['name']}), seed "
             f"{fold['seed']}: {fold['chosen']}, validation WA "
             f"{fold['selection']['valid_wa']:.2f} %"
+        )
+    if "compared" in about:
+        compared = about["compared"]
+        lines.append(
+            f"compared     {compared['test_utterances']} test utterances: "
+            f"posteriors within {compared['largest_difference']:.1g} of the "
+            "run's"
         )
     calibration = about.get("calibration")
     if calibration:

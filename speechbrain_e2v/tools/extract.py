@@ -13,29 +13,29 @@ named at the end, and the exit status is then 1.
 
 import sys
 import time
-from functools import partial
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
-from speechbrain_e2v.corpora.audio import AudioError
+from speechbrain_e2v.files.lock import sole_writer
 from speechbrain_e2v.inference.audio_list import list_clips
-from speechbrain_e2v.inference.clips import TooShort, measure
+from speechbrain_e2v.inference.extraction import Extraction, Report
 from speechbrain_e2v.inference.extractor import GRANULARITIES, Emotion2vec
-from speechbrain_e2v.inference.feature_files import FeatureFiles
-from speechbrain_e2v.inference.layers import checked_layer
-from speechbrain_e2v.inference.read_ahead import read_ahead
-from speechbrain_e2v.inference.settings import demand_same_settings
+from speechbrain_e2v.inference.feature_files import (
+    FeatureFiles,
+    StoreFiles,
+    demand_same_settings,
+)
 from speechbrain_e2v.inference.shard import Shard
-from speechbrain_e2v.inference.store_writer import StoreWriter
+from speechbrain_e2v.lobes.batching import checked_layer, parse_layer
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
 from speechbrain_e2v.published.encoder_folder import weights_digest
 
 FORMATS = ("npy", "npz", "store")
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of `e2v extract`."""
     parser.add_argument(
         "inputs",
@@ -61,10 +61,11 @@ def add_arguments(parser):
     )
     parser.add_argument(
         "--layer",
-        type=_layer,
+        type=parse_layer,
         default="last",
-        help="last, mean_last_4, all (layers in front: [L, T, D]) or the "
-        "index of a block (default: %(default)s)",
+        help="last, mean_last_4, all (layers in front: [L, T, D]), the index "
+        "of a block, or several to average: [-4,-3,-2,-1] (default: "
+        "%(default)s)",
     )
     parser.add_argument(
         "--format",
@@ -97,54 +98,55 @@ def add_arguments(parser):
     )
 
 
-def run(arguments):
-    """Extract; files that cannot be used are named at the end.
-
-    Returns
-    -------
-    int
-        0, or 1 when a file could not be used.
-    """
+def run(arguments: Namespace) -> int:
+    """Extract; files that cannot be used are named at the end, and give 1."""
     shard = Shard.from_environment()
     clips = list_clips(arguments.inputs)
     model = Emotion2vec.from_pretrained(
         arguments.encoder, _device(arguments, shard), arguments.offline
     )
-    arguments.layer = checked_layer(arguments.layer, model.encoder.num_layers)
-    model.check(arguments.granularity, arguments.layer, arguments.window)
+    layer = checked_layer(arguments.layer, model.encoder.num_layers)
+    model.check(arguments.granularity, layer, arguments.window)
     model.batches([], arguments.batch_seconds)  # checks the argument
-    settings = _settings(arguments, model)
-    demand_same_settings(arguments.output, settings)
-    writer = _writer(arguments, settings, shard)
-    mine = [c for c in shard.part(clips) if not writer.has(c.name)]
+    extraction = Extraction(
+        model,
+        arguments.granularity,
+        layer,
+        arguments.pad_short,
+        arguments.window,
+        arguments.batch_seconds,
+    )
     begin = time.perf_counter()
-    done, bad = _extract(arguments, model, mine, writer, shard.rank > 0)
-    writer.close()
-    # Gathering waits for all: then every part is closed.
-    reports = shard.gather((done, bad, len(mine)))
-    if shard.rank == 0:
-        writer.finish([clip.name for clip in clips])
-        _report(arguments, len(clips), reports, time.perf_counter() - begin)
-    shard.leave()
-    return 1 if any(bad for _, bad, _ in reports) else 0
+    with sole_writer(arguments.output), shard:
+        settings = _settings(arguments.format, extraction)
+        if shard.rank == 0:
+            demand_same_settings(arguments.output, settings)
+        writer = _writer(arguments, settings, shard)
+        report = extraction.run(clips, writer, shard)
+        writer.close()
+        # Gathering waits for all: then every part is closed.
+        reports = shard.gather(report)
+        if shard.rank == 0:
+            writer.finish([clip.name for clip in clips])
+            _print(arguments.output, reports, time.perf_counter() - begin)
+    return 1 if any(each.errors for each in reports) else 0
 
 
-def _layer(text):
-    return int(text) if text.lstrip("-").isdigit() else text
-
-
-def _device(arguments, shard):
+def _device(arguments: Namespace, shard: Shard) -> str | None:
     if arguments.device or shard.world == 1 or not torch.cuda.is_available():
         return arguments.device
     return f"cuda:{shard.local_rank % torch.cuda.device_count()}"
 
 
-def _settings(arguments, model):
+def _settings(form: str, extraction: Extraction) -> dict:
+    """All that features depend on, the clips excepted."""
+    model = extraction.model
     return {
-        "format": arguments.format,
-        "granularity": arguments.granularity,
-        "layer": arguments.layer,
-        "window_seconds": arguments.window,
+        "format": form,
+        "granularity": extraction.granularity,
+        "layer": extraction.layer,
+        "pad_short": extraction.pad_short,
+        "window_seconds": extraction.window,
         "weights_sha256": weights_digest(model.encoder),
         "hop_samples": model.hop,
         "receptive_field_samples": model.min_samples,
@@ -157,92 +159,31 @@ def _settings(arguments, model):
     }
 
 
-def _writer(arguments, settings, shard):
+def _writer(
+    arguments: Namespace, settings: dict, shard: Shard
+) -> FeatureFiles | StoreFiles:
     if arguments.format == "store":
-        return StoreWriter(
+        return StoreFiles(
             arguments.output, settings, arguments.granularity, shard.rank
         )
-    return FeatureFiles(arguments.output, f".{arguments.format}")
+    suffix = f".{arguments.format}"
+    return FeatureFiles(arguments.output, settings, suffix, shard.rank)
 
 
-def _extract(arguments, model, clips, writer, quiet):
-    """Write what can be written; return seconds of audio and errors."""
-    minimum = 1 if arguments.pad_short else model.min_samples
-    lengths = measure(clips, minimum, progress=not quiet)
-    bad = [str(outcome) for outcome in lengths if not isinstance(outcome, int)]
-    usable = [
-        (clip, length)
-        for clip, length in zip(clips, lengths, strict=True)
-        if isinstance(length, int)
-    ]
-    batches = [
-        [usable[index][0] for index in batch]
-        for batch in model.batches(
-            [length for _, length in usable], arguments.batch_seconds
-        )
-    ]
-    seconds = 0.0
-    with tqdm(
-        total=round(sum(length for _, length in usable) / SAMPLE_RATE),
-        desc="audio",
-        unit="s",
-        disable=quiet,
-    ) as bar:
-        for batch, outcomes in read_ahead(partial(_read, minimum), batches):
-            read = [
-                (clip, outcome)
-                for clip, outcome in zip(batch, outcomes, strict=True)
-                if not isinstance(outcome, ValueError)
-            ]
-            bad += [str(o) for o in outcomes if isinstance(o, ValueError)]
-            found = _encode(arguments, model, read) if read else []
-            for (clip, _), features in zip(read, found, strict=True):
-                writer.write(clip.name, features)
-                seconds += features.seconds
-            bar.set_postfix(clips=len(read), bad=len(bad), refresh=False)
-            bar.update(round(seconds) - bar.n)
-    return seconds, bad
-
-
-def _read(minimum, batch):
-    return [_waveform(clip, minimum) for clip in batch]
-
-
-def _waveform(clip, minimum):
-    # Headers were in order; only decoding shows whether the samples are.
-    try:
-        waveform = clip.read()
-    except AudioError as error:
-        return error
-    if len(waveform) < minimum:
-        return TooShort(clip.source, len(waveform), minimum)
-    return waveform
-
-
-def _encode(arguments, model, read):
-    return model.encode(
-        [waveform for _, waveform in read],
-        [clip.name for clip, _ in read],
-        arguments.granularity,
-        arguments.layer,
-        arguments.pad_short,
-        arguments.window,
-    )
-
-
-def _report(arguments, total, reports, elapsed):
-    seconds = sum(done for done, _, _ in reports)
-    bad = [error for _, errors, _ in reports for error in errors]
-    there = total - sum(tried for _, _, tried in reports)
+def _print(output: Path, reports: list[Report], elapsed: float) -> None:
+    seconds = sum(report.seconds for report in reports)
     line = (
-        f"{arguments.output}: {total - there - len(bad)} clips, "
+        f"{output}: {sum(report.written for report in reports)} clips, "
         f"{seconds / 3600:.2f} h of audio in {elapsed:.1f} s "
         f"({seconds / elapsed:.1f} times real time)"
     )
-    if there:
+    if there := sum(report.there for report in reports):
         line += f"; {there} were there already"
+    if changed := sum(report.changed for report in reports):
+        line += f"; {changed} were made of other content and are made again"
     print(line)
-    if bad:
-        print(f"e2v: {len(bad)} could not be used:", file=sys.stderr)
-    for error in bad:
+    errors = [error for report in reports for error in report.errors]
+    if errors:
+        print(f"e2v: {len(errors)} could not be used:", file=sys.stderr)
+    for error in errors:
         print(f"  {error}", file=sys.stderr)

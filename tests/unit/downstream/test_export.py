@@ -5,12 +5,18 @@ import json
 import pytest
 import soundfile
 import torch
+from speechbrain.inference.classifiers import EncoderClassifier
 from unit.inference.tiny import CLASSES, frozen_frames, tiny_encoder, write_run
 
-from speechbrain_e2v.downstream.export import choose, classifier_from_run
-from speechbrain_e2v.downstream.fold_result import load_head
+from speechbrain_e2v.downstream.export import (
+    choose,
+    classifier_from_run,
+    read_head,
+)
 from speechbrain_e2v.downstream.upstreams import trained_encoder
 from speechbrain_e2v.inference.calibration import calibrate
+from speechbrain_e2v.inference.classifier import EmotionClassifier
+from speechbrain_e2v.inference.classifier_folder import write_classifier
 from speechbrain_e2v.inference.model_card import model_card
 from speechbrain_e2v.published.encoder_folder import save_encoder
 
@@ -22,7 +28,7 @@ def run(tmp_path_factory):
 
 def logits_of(run, number, names):
     """The naive way: frozen features of each file, then the fold's head."""
-    head, _ = load_head(run / f"folds/{number:02d}/seed7")
+    head = read_head(run / f"folds/{number:02d}/seed7")
     upstream = trained_encoder(run.parent / "encoder")
     rows = [
         head(frozen_frames(upstream, run.parent / f"corpus/{name}.wav")[None])
@@ -66,9 +72,7 @@ def test_posteriors_are_the_probe_s_at_the_fitted_temperature(run):
         wav, _ = soundfile.read(
             run.parent / f"corpus/{name}.wav", dtype="float32"
         )
-        found, _ = trained.log_posteriors(
-            torch.from_numpy(wav)[None], torch.tensor([len(wav)])
-        )
+        found, _ = trained.log_posteriors([torch.from_numpy(wav)])
         expected = (row / report["temperature"]).log_softmax(0)
         torch.testing.assert_close(found[0], expected, atol=1e-4, rtol=0)
 
@@ -92,15 +96,58 @@ def test_the_temperature_is_fitted_on_the_fold_s_validation(run):
     assert trained.classifier.temperature == found["temperature"]
 
 
-def test_without_the_corpus_there_is_no_calibration(tmp_path):
+def test_nothing_is_exported_unchecked(tmp_path):
     run = write_run(tmp_path)
-    for path in (tmp_path / "corpus").iterdir():
-        path.unlink()
-    with pytest.raises(ValueError, match="missing"):
-        classifier_from_run(run, progress=False)
-    trained = classifier_from_run(run, calibrated=False)
+    moved = (tmp_path / "corpus").rename(tmp_path / "elsewhere")
+    for calibrated in (True, False):
+        with pytest.raises(ValueError, match="missing"):
+            classifier_from_run(run, calibrated=calibrated, progress=False)
+    trained = classifier_from_run(
+        run, calibrated=False, data_folder=moved, progress=False
+    )
     assert trained.classifier.temperature == 1.0
     assert trained.about["calibration"] is None
+    assert trained.about["compared"]["test_utterances"] == 4
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+@pytest.mark.parametrize("kind", ["frames", "means", "linear", "weighted"])
+@pytest.mark.parametrize("layer", [-1, [-4, -3, -2, -1], "mean_last_4", "all"])
+def test_every_head_and_layer_gives_the_run_s_posteriors(
+    tmp_path, kind, layer, calibrated
+):
+    if kind == "weighted":
+        layer = "weighted"
+    run = write_run(tmp_path, layer, kind, prenet_depth=2, depth=3)
+    trained = classifier_from_run(run, calibrated=calibrated, progress=False)
+    assert trained.about["compared"]["largest_difference"] < 2e-6
+    number = trained.about["fold"]["number"]
+    place = run / f"folds/{number:02d}/seed7/result.json"
+    result = json.loads(place.read_text())
+    trained.classifier.temperature = 1.0
+    folder = write_classifier(tmp_path / "classifier", trained)
+    stock = EncoderClassifier.from_hparams(
+        source=str(folder), run_opts={"device": "cpu"}
+    )
+    ours = EmotionClassifier.from_pretrained(folder, "cpu")
+    files = [str(tmp_path / f"corpus/{name}.wav") for name in result["test"]]
+    for file, found, expected in zip(
+        files, ours.classify(files), result["posteriors"], strict=True
+    ):
+        assert list(found.scores.values()) == pytest.approx(expected, abs=1e-5)
+        posteriors = stock.classify_file(file)[0].exp()[0]
+        assert posteriors.tolist() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+def test_another_function_than_was_trained_is_refused(tmp_path, calibrated):
+    """Trained on means, but exported as a head on frames."""
+    run = write_run(tmp_path, kind="means")
+    results = json.loads((run / "results.json").read_text())
+    results["classifier"]["kind"] = "probe"
+    (run / "results.json").write_text(json.dumps(results))
+    with pytest.raises(ValueError, match=r"from those that the run recorded"):
+        classifier_from_run(run, calibrated=calibrated, progress=False)
 
 
 def test_another_encoder_is_refused(run, tmp_path):
@@ -130,10 +177,16 @@ def test_changed_audio_is_noticed(tmp_path):
     place.write_text(json.dumps(result))
     with pytest.raises(ValueError, match="the run recorded"):
         classifier_from_run(run, fold=0, progress=False)
+    name = result["test"][2]
+    path = tmp_path / f"corpus/{name}.wav"
+    wav, rate = soundfile.read(path)
+    soundfile.write(path, wav[::-1], rate)
+    with pytest.raises(ValueError, match=f"gives {name} posteriors"):
+        classifier_from_run(run, fold=0, calibrated=False, progress=False)
 
 
 def test_the_card_tells_fold_scores_and_marks_but_no_path(run):
-    trained = classifier_from_run(run, fold=1, calibrated=False)
+    trained = classifier_from_run(run, fold=1, calibrated=False, progress=False)
     card = model_card(
         {
             "layer": 1,
@@ -144,6 +197,7 @@ def test_the_card_tells_fold_scores_and_marks_but_no_path(run):
         }
     )
     for piece in (
+        "encoder block 1",
         "fold 1 (block 1), seed 7",
         "* a mark",
         "| 1 | happiness | happy | happiness |",

@@ -91,12 +91,40 @@ def test_digest_depends_on_the_layer(encoder):
 def test_what_is_not_there_is_named(encoder, tmp_path):
     with pytest.raises(ValueError, match="layer is 3.*use 0 to 2"):
         FrozenEncoder(encoder, 3)
-    for make, match in (
-        (trained_encoder, "there is no file or folder .*nothing"),
-        (random_encoder, "not an encoder folder"),
-    ):
-        with pytest.raises(FileNotFoundError, match=match):
+    for make in (trained_encoder, random_encoder):
+        with pytest.raises(
+            FileNotFoundError, match="there is no file or folder .*nothing"
+        ):
             make(tmp_path / "nothing")
+
+
+def test_random_encoder_has_the_sizes_of_a_published_file(tmp_path):
+    from unit.published.published_tiny import tiny_pair, write_fairseq
+
+    path = write_fairseq(tmp_path / "emotion2vec_base.pt", tiny_pair()[0])
+    random, trained = random_encoder(path), trained_encoder(path)
+    assert random.encoder.config == trained.encoder.config
+    assert random.digest != trained.digest
+
+
+@pytest.mark.parametrize("layer", ["all", "weighted"])
+def test_all_layers_lie_one_after_the_other(encoder, layer):
+    waveforms = [torch.randn(3000), torch.randn(1700)]
+    every = FrozenEncoder(encoder, layer)
+    assert every.dim == 48 and every.description["layer"] == layer
+    for index in range(3):
+        single = FrozenEncoder(encoder, index).extract(waveforms)
+        for found, one in zip(every.extract(waveforms), single, strict=True):
+            part = found[:, 16 * index : 16 * (index + 1)]
+            torch.testing.assert_close(part, one)
+
+
+def test_names_are_the_indices_that_they_stand_for(encoder):
+    last, named = FrozenEncoder(encoder), FrozenEncoder(encoder, "last")
+    assert last.description == named.description
+    assert last.digest == named.digest
+    with pytest.raises(ValueError, match="has 3 layers"):
+        FrozenEncoder(encoder, "mean_last_4")
 
 
 def test_mean_of_several_layers(encoder):

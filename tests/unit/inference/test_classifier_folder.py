@@ -60,7 +60,7 @@ def test_another_process_elsewhere_without_network(tmp_path, folder, trained):
     )
     found, label = json.loads(done.stdout.splitlines()[-1])
     wav = read_audio(file)
-    expected, _ = trained.log_posteriors(wav[None], torch.tensor([len(wav)]))
+    expected, _ = trained.log_posteriors([wav])
     torch.testing.assert_close(torch.tensor(found), expected, atol=1e-5, rtol=0)
     assert label == [trained.labels[int(expected.argmax())].text]
     left = sorted(path.name for path in (tmp_path / "far").iterdir())
@@ -77,9 +77,7 @@ def test_padded_batches_equal_single_utterances(folder, trained):
     assert posteriors.shape == (4, 3) and embeddings.shape == (4, 1, 32)
     for row, clip in enumerate(clips):
         alone = classifier.classify_batch(clip)
-        expected, mean = trained.log_posteriors(
-            clip[None], torch.tensor([len(clip)])
-        )
+        expected, mean = trained.log_posteriors([clip])
         for found in (posteriors[row], alone[0][0]):
             torch.testing.assert_close(found, expected[0], atol=1e-5, rtol=0)
         torch.testing.assert_close(
@@ -93,9 +91,9 @@ def test_padded_batches_equal_single_utterances(folder, trained):
 
 def test_our_reader_runs_nothing_and_gives_the_same(folder, trained):
     (folder / "hyperparams.yaml").write_text("!apply:os.abort")
-    wav, samples = torch.randn(2, 9000), torch.tensor([9000, 4000])
-    expected = trained.log_posteriors(wav, samples)
-    found = read_classifier(folder).log_posteriors(wav, samples)
+    waveforms = [torch.randn(9000), torch.randn(4000)]
+    expected = trained.log_posteriors(waveforms)
+    found = read_classifier(folder).log_posteriors(waveforms)
     assert all(map(torch.equal, found, expected))
     assert read_classifier(folder).labels == trained.labels
 

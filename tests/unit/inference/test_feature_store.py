@@ -97,7 +97,7 @@ def test_digest_ignores_order_and_place(utterances, tmp_path):
     assert audio_digest(rows) == audio_digest(utterances)
 
 
-def test_an_interrupted_extraction_leaves_nothing(utterances, tmp_path):
+def test_an_interrupted_extraction_is_gone_on_with(utterances, tmp_path):
     class Broken(Envelope):
         def extract(self, waveforms):
             if self.batches:
@@ -108,11 +108,23 @@ def test_an_interrupted_extraction_leaves_nothing(utterances, tmp_path):
         cached_features(
             tmp_path / "c", Broken(), utterances, 0.2, progress=False
         )
-    assert list((tmp_path / "c").iterdir()) == []
+    [half] = (tmp_path / "c").iterdir()
+    assert [path.name for path in half.iterdir()] == [".parts"]
+    again = Envelope()
     store = cached_features(
-        tmp_path / "c", Envelope(), utterances, progress=False
+        tmp_path / "c", again, utterances, 0.2, progress=False
     )
-    assert len(store) == 5
+    assert sum(map(len, again.batches)) == 4  # one was there
+    assert [path.name for path in half.parent.iterdir()] == [half.name]
+    whole = cached_features(
+        tmp_path / "d", Envelope(), utterances, 0.2, progress=False
+    )
+    for name in ("frames.npy", "index.json"):
+        one, other = (x.folder / name for x in (store, whole))
+        assert one.read_bytes() == other.read_bytes()
+    assert sorted(path.name for path in half.iterdir()) == [
+        "frames.npy", "index.json"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

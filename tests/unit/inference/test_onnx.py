@@ -38,9 +38,7 @@ def test_padded_batches_are_equal(session, trained, lengths):
         None, {"waveform": wav.numpy(), "lengths": samples.numpy()}
     )
     for row, length in enumerate(lengths):
-        expected, mean = trained.log_posteriors(
-            wav[row : row + 1, :length], samples[row : row + 1]
-        )
+        expected, mean = trained.log_posteriors([wav[row, :length]])
         torch.testing.assert_close(
             torch.from_numpy(posteriors[row]), expected[0].exp(),
             atol=1e-4, rtol=0,

@@ -62,8 +62,8 @@ def test_to_a_hub_and_back(hub, folder, tmp_path):
              "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    wav = torch.sin(torch.arange(8000) / 9)[None]
-    expected, _ = tiny_trained().log_posteriors(wav, torch.tensor([8000]))
+    wav = torch.sin(torch.arange(8000) / 9)
+    expected, _ = tiny_trained().log_posteriors([wav])
     found = json.loads(done.stdout.splitlines()[-1])
     assert list(found.values()) == pytest.approx(
         expected[0].exp().tolist(), abs=1e-6
@@ -89,12 +89,9 @@ def test_a_hub_that_is_not_there_is_named(folder, monkeypatch):
 def test_to_a_folder(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert publish(folder, "./copy") == "copy"
-    copied, _ = read_classifier("copy").log_posteriors(
-        torch.ones(1, 500), torch.tensor([500])
-    )
-    expected, _ = read_classifier(folder).log_posteriors(
-        torch.ones(1, 500), torch.tensor([500])
-    )
+    wav = torch.sin(torch.arange(500) / 9)
+    copied, _ = read_classifier("copy").log_posteriors([wav])
+    expected, _ = read_classifier(folder).log_posteriors([wav])
     assert torch.equal(copied, expected)
     assert sorted(os.listdir("copy")) == sorted(os.listdir(folder))
     with pytest.raises(FileExistsError, match="--overwrite"):

@@ -9,12 +9,10 @@ from unit.published.published_tiny import (
     write_funasr,
 )
 
-from speechbrain_e2v.downstream.trained_classifier import (
-    classifier_from_published,
-    trained_classifier,
-)
+from speechbrain_e2v.downstream.export import trained_classifier
 from speechbrain_e2v.inference.classifier import EmotionClassifier
 from speechbrain_e2v.inference.classifier_folder import write_classifier
+from speechbrain_e2v.inference.trained import classifier_from_published
 from speechbrain_e2v.published.head import NINE_TOKENS
 
 
@@ -76,8 +74,7 @@ def test_outputs_that_were_never_trained_get_nothing(tmp_path):
     folder, head = write_funasr(tmp_path / "m", student, tokens)
     trained = classifier_from_published(folder)
     assert len(trained.labels) == 7
-    wav, samples = torch.randn(1, 8000), torch.tensor([8000])
-    log_posteriors, mean = trained.log_posteriors(wav, samples)
+    log_posteriors, mean = trained.log_posteriors([torch.randn(8000)])
     logits = mean @ head["proj.weight"].T + head["proj.bias"]
     logits[:, 1:3] = float("-inf")
     expected = logits.softmax(1)[:, [0, 3, 4, 5, 6, 7, 8]]

@@ -17,11 +17,27 @@ from speechbrain_e2v.lobes.embedding import (
     UtteranceEmbedding,
 )
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
-from speechbrain_e2v.lobes.heads import FrameMLPHead
+from speechbrain_e2v.lobes.heads import (
+    FrameMLPHead,
+    LinearHead,
+    WeightedSumHead,
+)
 from speechbrain_e2v.metrics import all_scores, weighted_accuracy
 from speechbrain_e2v.published.encoder_folder import save_encoder
 
 CLASSES = ("anger", "happiness", "sadness")
+HEADS = {
+    "frames": (FrameMLPHead, {"hidden": 8}),
+    "means": (FrameMLPHead, {"hidden": 8}),
+    "linear": (LinearHead, {}),
+    "weighted": (WeightedSumHead, {"hidden": 8}),
+}
+KINDS = {
+    "frames": "probe",
+    "means": "probe on utterance means",
+    "linear": "logistic regression on standardised utterance means",
+    "weighted": "probe",
+}
 
 
 def tiny_encoder(seed=0, **sizes):
@@ -60,9 +76,9 @@ def noise(samples, seed, rate=16000):
     return (0.1 * wav / np.abs(wav).max()).astype(np.float32)
 
 
-def write_run(folder, layer=-1):
+def write_run(folder, layer=-1, kind="frames", **sizes):
     """Write corpus, encoder and what training on them leaves behind."""
-    run, encoder = folder / "run", tiny_encoder()
+    run, encoder = folder / "run", tiny_encoder(**sizes)
     save_encoder(folder / "encoder", encoder, {"pretraining": {"X": 1.0}})
     utterances = _corpus(folder / "corpus")
     write_manifest(run / "manifest/all.json", utterances, folder / "corpus")
@@ -72,7 +88,7 @@ def write_run(folder, layer=-1):
     upstream = trained_encoder(folder / "encoder", layer)
     folds = make_folds("random_kfold", absolute, 3, 1)
     scores = [
-        _write_fold(run, number, fold, absolute, upstream)
+        _write_fold(run, number, fold, absolute, upstream, kind)
         for number, fold in enumerate(folds)
     ]
     spread = {"mean": 50.0, "sd": 1.0, "min": 1.0, "max": 99.0}
@@ -88,6 +104,7 @@ def write_run(folder, layer=-1):
         "interval95": None,
         "fold_spread": dict.fromkeys(scores[0], spread),
         "n_predictions": 12,
+        "classifier": {"kind": KINDS[kind]},
         "upstream": upstream.description,
         "feature_layer": upstream.description["layer"],
         "versions": {"speechbrain_e2v": "0"},
@@ -122,17 +139,26 @@ def _corpus(folder):
     return utterances
 
 
-def _write_fold(run, number, fold, utterances, upstream):
+def _write_fold(run, number, fold, utterances, upstream, kind):
+    make, arguments = HEADS[kind]
+    arguments = {**arguments, "input_dim": upstream.dim, "n_classes": 3}
+    if kind == "weighted":
+        arguments["num_layers"] = upstream.encoder.num_layers
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(10 + number)
-        arguments = {"input_dim": 24, "n_classes": 3, "hidden": 8}
-        head = FrameMLPHead(**arguments).eval()
-    head.output_layer.weight.data *= 20
-    predicted, reference = {}, {}
+        head = make(**arguments).eval()
+        for parameter in head.parameters():
+            parameter.data += 0.3 * torch.randn_like(parameter)
+    head.output_layer.weight.data *= 5
+    posteriors, predicted, reference = {}, {}, {}
     for utterance in utterances:
         frames = frozen_frames(upstream, utterance.wav)
-        logits = head(frames[None])
-        predicted[utterance.id] = int(logits.argmax())
+        if kind == "means":  # as a probe on utterance means is trained
+            frames = frames.mean(dim=0, keepdim=True)
+        with torch.no_grad():
+            probabilities = head(frames[None])[0].softmax(dim=0)
+        posteriors[utterance.id] = [round(p, 6) for p in probabilities.tolist()]
+        predicted[utterance.id] = int(probabilities.argmax())
         reference[utterance.id] = CLASSES.index(utterance.emo)
 
     def both(part):
@@ -146,6 +172,7 @@ def _write_fold(run, number, fold, utterances, upstream):
         "n_valid": len(fold.valid),
         "n_test": len(fold.test),
         "test": list(fold.test),
+        "posteriors": [posteriors[name] for name in fold.test],
         "scores": all_scores(*both(fold.test)),
         "selection": {
             "valid_wa": weighted_accuracy(*both(fold.valid)),

@@ -14,8 +14,7 @@ from speechbrain_e2v.cli import main
 from speechbrain_e2v.corpora.manifest import Utterance, write_manifest
 from speechbrain_e2v.inference import Emotion2vec
 from speechbrain_e2v.inference.audio_list import list_clips
-from speechbrain_e2v.inference.feature_store import FeatureStore
-from speechbrain_e2v.inference.store_writer import StoreWriter
+from speechbrain_e2v.inference.feature_store import FeatureStore, StoreWriter
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.published.encoder_folder import (
     save_encoder,
@@ -171,11 +170,11 @@ def test_a_store_goes_on_where_it_stopped(
     assert extract(encoder, whole, audio, *options) == 0
     write, names = StoreWriter.write, []
 
-    def interrupted(self, name, features):
+    def interrupted(self, name, values, **about):
         if len(names) == 2:
             raise KeyboardInterrupt
         names.append(name)
-        write(self, name, features)
+        write(self, name, values, **about)
 
     monkeypatch.setattr(StoreWriter, "write", interrupted)
     assert extract(encoder, output, audio, *options) == 130
@@ -184,9 +183,9 @@ def test_a_store_goes_on_where_it_stopped(
     with open(part, "ab") as file:  # half a clip: killed while writing
         file.write(b"123456")
 
-    def counted(self, name, features):
+    def counted(self, name, values, **about):
         names.append(name)
-        write(self, name, features)
+        write(self, name, values, **about)
 
     monkeypatch.setattr(StoreWriter, "write", counted)
     assert extract(encoder, output, audio, *options) == 0
