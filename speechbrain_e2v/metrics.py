@@ -46,8 +46,6 @@ def _checked(
 def weighted_accuracy(reference: ArrayLike, predicted: ArrayLike) -> float:
     """Correct predictions in percent of all.
 
-    Example
-    -------
     >>> weighted_accuracy([0, 0, 0, 1], [0, 0, 0, 0])
     75.0
     """
@@ -57,8 +55,6 @@ def weighted_accuracy(reference: ArrayLike, predicted: ArrayLike) -> float:
 def unweighted_accuracy(reference: ArrayLike, predicted: ArrayLike) -> float:
     """Mean recall, in percent, of the classes that occur in ``reference``.
 
-    Example
-    -------
     >>> unweighted_accuracy([0, 0, 0, 1], [0, 0, 0, 0])
     50.0
     """
@@ -70,21 +66,13 @@ def unweighted_accuracy(reference: ArrayLike, predicted: ArrayLike) -> float:
 
 
 def weighted_f1(reference: ArrayLike, predicted: ArrayLike) -> float:
-    """F1 averaged with the class frequencies of ``reference``, in percent.
-
-    Example
-    -------
-    >>> round(weighted_f1([0, 0, 0, 1], [0, 0, 0, 0]), 2)
-    64.29
-    """
+    """F1 averaged with the class frequencies of ``reference``, in percent."""
     return 100.0 * _f1(reference, predicted, "weighted")
 
 
 def macro_f1(reference: ArrayLike, predicted: ArrayLike) -> float:
     """Mean F1, in percent, of the classes that occur in ``reference``.
 
-    Example
-    -------
     >>> round(macro_f1([0, 0, 0, 1], [0, 0, 0, 0]), 2)
     42.86
     """
@@ -105,13 +93,7 @@ def _f1(reference: ArrayLike, predicted: ArrayLike, average: str) -> float:
 
 
 def all_scores(reference: ArrayLike, predicted: ArrayLike) -> dict:
-    """The four scores and the number of classes behind ``ua``.
-
-    Example
-    -------
-    >>> all_scores([0, 1], [0, 1])["n_classes_scored"]
-    2
-    """
+    """The four scores and the number of classes behind ``ua``."""
     return {
         "wa": weighted_accuracy(reference, predicted),
         "ua": unweighted_accuracy(reference, predicted),
@@ -124,13 +106,7 @@ def all_scores(reference: ArrayLike, predicted: ArrayLike) -> dict:
 def confusion_matrix(
     reference: ArrayLike, predicted: ArrayLike, n_classes: int
 ) -> NDArray:
-    """Counts [C, C]: row = class of the reference, column = prediction.
-
-    Example
-    -------
-    >>> confusion_matrix([0, 0, 1], [0, 1, 1], 3).tolist()
-    [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
-    """
+    """Counts [C, C]: row = class of the reference, column = prediction."""
     reference, predicted = _checked(reference, predicted)
     return sklearn_confusion(reference, predicted, labels=range(n_classes))
 
@@ -138,8 +114,6 @@ def confusion_matrix(
 def fold_spread(scores: Sequence[float]) -> dict[str, float]:
     """Mean, deviation (n - 1; 0 of a single fold), least and largest score.
 
-    Example
-    -------
     >>> fold_spread([60.0, 80.0])["mean"]
     70.0
     """
@@ -187,11 +161,6 @@ def speaker_intervals(
     Utterances of one speaker are right or wrong together, so drawing
     utterances would promise too much. With few speakers (EmoDB has ten) even
     these intervals are rough. ``None`` for fewer than two speakers.
-
-    Example
-    -------
-    >>> speaker_intervals([0, 1, 0, 1], [0, 1, 0, 1], "aabb", 2)["wa"]
-    [100.0, 100.0]
     """
     reference, predicted = _checked(reference, predicted)
     owner = np.unique(list(speakers), return_inverse=True)[1]
@@ -211,8 +180,6 @@ def drawn_intervals(
     ``sums`` has a row a speaker [S, ...]; ``scores_of`` takes sums of R draws
     [R, ...] and gives [R] a score. ``None`` for fewer than two speakers.
 
-    Example
-    -------
     >>> drawn_intervals(np.ones((3, 2)), lambda x: {"total": x.sum(axis=1)})
     {'total': [6.0, 6.0]}
     """

@@ -22,13 +22,8 @@ class BatchedHeads:
     ``heads`` map [B, 1, D] to logits [B, C]; they start from their weights and
     are left as they are. ``vectors`` are [N, D], ``classes`` [N].
 
-    Raises
-    ------
-    ValueError
-        For heads with buffers.
+    Raises ValueError for heads with buffers.
 
-    Example
-    -------
     >>> import functools
     >>> from speechbrain_e2v.lobes.heads import LinearHead
     >>> batched = BatchedHeads(
@@ -127,14 +122,7 @@ def shuffled_rows(
     seed: int,
     epoch: int,
 ) -> list[list[int]]:
-    """Batches of an epoch as rows of the table; the last one is shorter.
-
-    Example
-    -------
-    >>> rows = shuffled_rows("abc", {"a": 4, "b": 5, "c": 6}, 2, 1, epoch=1)
-    >>> [len(batch) for batch in rows]
-    [2, 1]
-    """
+    """Batches of an epoch as rows of the table; the last one is shorter."""
     batches = ShuffledBatches(names, batch_size, seed)
     batches.set_epoch(epoch)
     return [[index[name] for name in batch] for batch in batches]

@@ -13,8 +13,6 @@ class BestEpoch:
     the first epoch stays. ``patience`` is after how many epochs without a
     better one nothing more is taken.
 
-    Example
-    -------
     >>> best = BestEpoch("valid_wa", patience=1)
     >>> for epoch, wa in enumerate((50.0, 50.0, 90.0), start=1):
     ...     best.update({"epoch": epoch, "valid_wa": wa}, {})
@@ -36,10 +34,7 @@ class BestEpoch:
     def update(self, entry: dict, state: Mapping[str, Tensor]) -> None:
         """Take an epoch; its weights are copied if it is the best so far.
 
-        Raises
-        ------
-        ValueError
-            When the score is no number: training has diverged.
+        Raises ValueError when the score is no number: training has diverged.
         """
         if self.ended:
             return

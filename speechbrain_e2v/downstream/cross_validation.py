@@ -72,8 +72,6 @@ class FoldRun:
     ``folder`` is ``<output_folder>/folds/<number>/seed<seed>``; ``digest`` is
     of everything that decides the result.
 
-    Example
-    -------
     >>> run = FoldRun(
     ...     Fold("x", ("a",), ("b",), ("c",)), 1, getfixture("tmp_path"), "1f")
     >>> run.finished() is None

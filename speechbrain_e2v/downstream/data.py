@@ -66,10 +66,8 @@ def prepare_data(
     ``select`` gives the utterances of the task; the yaml must have ``KEYS``
     and ``more_keys``.
 
-    Raises
-    ------
-    ValueError, OSError
-        For bad input, before any work on audio where that is possible.
+    Raises ValueError, OSError for bad input, before any work on audio where
+    that is possible.
     """
     started = time.monotonic()
     hparams = experiment.hparams
@@ -102,10 +100,7 @@ def checked_device(experiment: Experiment, keys: Sequence[str]) -> str:
     ``keys`` are those that the yaml must have, :data:`KEYS` among them but for
     ``upstream``.
 
-    Raises
-    ------
-    ValueError
-        Naming the key or option.
+    Raises ValueError naming the key or option.
     """
     hparams, run_opts = experiment.hparams, experiment.run_opts
     missing = [key for key in keys if key not in hparams]

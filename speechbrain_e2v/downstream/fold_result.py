@@ -20,8 +20,6 @@ class FoldResult:
     head, a class of :mod:`speechbrain_e2v.lobes.heads`, again; ``selection``
     is the entry of ``history`` that validation chose.
 
-    Example
-    -------
     >>> arguments = {"input_dim": 2, "n_classes": 2}
     >>> result = FoldResult(
     ...     heads.LinearHead(**arguments), arguments, torch.eye(2))
@@ -55,8 +53,6 @@ def save_head(
 def load_head(folder: str | Path) -> tuple[torch.nn.Module, dict]:
     """The head of ``folds/<number>/seed<seed>`` and its ``probe.json``.
 
-    Example
-    -------
     >>> arguments = {"input_dim": 2, "n_classes": 2}
     >>> folder = getfixture("tmp_path")
     >>> save_head(folder, heads.LinearHead(**arguments), arguments, {})

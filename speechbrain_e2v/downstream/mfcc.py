@@ -20,8 +20,6 @@ class MfccStatistics:
     than minimum and maximum, which single frames decide. Loudness is kept:
     waveforms are not normalised.
 
-    Example
-    -------
     >>> upstream = MfccStatistics()
     >>> upstream.dim
     240

@@ -35,8 +35,6 @@ class PackedBatch:
 class PackedUtterances(Dataset):
     """Utterances of a feature store; an item is a whole batch.
 
-    Example
-    -------
     >>> from speechbrain_e2v.inference.feature_store import write_features
     >>> folder = write_features(
     ...     getfixture("tmp_path") / "store",
@@ -65,8 +63,6 @@ def batches_in_order(
 ) -> list[list[str]]:
     """Cut ids into lists, the last one shorter; by default for evaluations.
 
-    Example
-    -------
     >>> batches_in_order("abc", batch_size=2)
     [['a', 'b'], ['c']]
     """
@@ -80,12 +76,6 @@ class ShuffledBatches:
     """Lists of ids in another order each epoch, the last one shorter.
 
     The order is a pure function of seed and epoch.
-
-    Example
-    -------
-    >>> batches = ShuffledBatches("abcde", batch_size=2, seed=1)
-    >>> [len(batch) for batch in batches]
-    [2, 2, 1]
     """
 
     def __init__(

@@ -1,5 +1,7 @@
 """Training of a head on packed features, one Brain a fold."""
 
+from typing import Any
+
 import speechbrain as sb
 import torch
 from torch import Tensor
@@ -22,6 +24,7 @@ class ProbeBrain(E2VBrain):
     def on_fit_start(self) -> None:
         """Build the optimizer, then the schedule on it."""
         super().on_fit_start()
+        self._head: Any = self.modules.head
         build = self.hparams.schedule
         self._schedule = build(self.optimizer) if build else None
 
@@ -33,7 +36,7 @@ class ProbeBrain(E2VBrain):
     def compute_forward(self, batch: PackedBatch, stage: sb.Stage) -> Tensor:
         """Outputs [B, n]."""
         batch = batch.to(self.device)
-        return self.modules.head.packed(batch.frames, batch.num_frames)
+        return self._head.packed(batch.frames, batch.num_frames)
 
     def compute_objectives(
         self, outputs: Tensor, batch: PackedBatch, stage: sb.Stage
@@ -64,14 +67,12 @@ class ProbeBrain(E2VBrain):
             pair = torch.cat(self._predicted), torch.cat(self._truth)
             self._entry["valid_loss"] = self.hparams.loss(*pair).item()
             self._entry |= self.hparams.valid_scores(*pair)
-            self.hparams.best.update(
-                self._entry, self.modules.head.state_dict()
-            )
+            self.hparams.best.update(self._entry, self._head.state_dict())
             self.hparams.advance()
 
     def outputs(self, batches: DataLoader) -> Tensor:
         """Outputs [N, n] of the best epoch's head, on the CPU."""
-        self.modules.head.load_state_dict(self.hparams.best.state)
+        self._head.load_state_dict(self.hparams.best.state)
         self.modules.eval()
         with torch.no_grad():
             outputs = [

@@ -21,11 +21,6 @@ def usable_processes(device: str) -> int:
     With several threads (the CPU cores, unless OMP_NUM_THREADS says less) more
     than there are, so that no core is idle while the last of a few trainings
     ends: three times as many, up to 8.
-
-    Example
-    -------
-    >>> usable_processes("cuda:0")
-    1
     """
     if not str(device).startswith("cpu"):
         return 1
@@ -42,13 +37,8 @@ def map_in_processes(
     module, not of a script; like its arguments and result, it goes from
     process to process. With one process, or a single job, none is started.
 
-    Raises
-    ------
-    ValueError
-        When a process was ended from outside.
+    Raises ValueError when a process was ended from outside.
 
-    Example
-    -------
     >>> dict(map_in_processes(max, [(1, 2), (5, 3)], processes=1))
     {0: 2, 1: 5}
     """

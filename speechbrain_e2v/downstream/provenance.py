@@ -8,8 +8,6 @@ from pathlib import Path
 def config_of_callable(factory: Callable) -> dict:
     """Name and bound arguments of what a yaml's ``!name:`` gave.
 
-    Example
-    -------
     >>> import functools, torch
     >>> config_of_callable(functools.partial(torch.optim.Adam, lr=1e-4))
     {'name': 'Adam', 'lr': 0.0001}
@@ -26,8 +24,6 @@ def heard_caveats(card: dict | None, corpus_name: str) -> list[str]:
     ``pretraining`` and ``finetuning``. One name inside the other counts, so
     pre-training on RAVDESS is a caveat of RAVDESS-Speech.
 
-    Example
-    -------
     >>> heard_caveats({"pretraining": {"EmoDB": 0.4}}, "EmoDB")
     ['the encoder heard EmoDB in pretraining']
     >>> heard_caveats({"pretraining": {"nEMO": 0.2}}, "EmoDB")

@@ -102,8 +102,6 @@ def summarise(
     ``runs``, one per fold and seed, have ``fold`` (name), ``seed``, ``test``
     (ids), ``reference`` and ``predicted``.
 
-    Example
-    -------
     >>> from speechbrain_e2v.downstream.classification.targets import (
     ...     ClassTargets)
     >>> run = {"fold": "a", "seed": 1, "test": ["u", "v"],
@@ -191,8 +189,6 @@ def provenance_entries(
 def write_results(path: str | Path, results: dict) -> Path:
     """Write ``results.json``, whole or not at all.
 
-    Example
-    -------
     >>> path = getfixture("tmp_path") / "results.json"
     >>> write_results(path, {"pooled": {"wa": 50.0}}).read_text()[-3:]
     '\\n}\\n'
@@ -209,8 +205,6 @@ def write_predictions(
 ) -> Path:
     """Write one csv row per tested utterance, fold and seed.
 
-    Example
-    -------
     >>> from speechbrain_e2v.downstream.classification.targets import (
     ...     ClassTargets)
     >>> run = {"fold": "a", "seed": 1, "test": ["u"], "reference": [0],
@@ -235,8 +229,6 @@ def write_predictions(
 def score_table(results: dict, targets: Targets) -> str:
     """The scores of :func:`summarise` as a table for the terminal.
 
-    Example
-    -------
     >>> from speechbrain_e2v.downstream.classification.targets import (
     ...     ClassTargets)
     >>> run = {"fold": "a", "seed": 1, "test": ["u", "v"],

@@ -26,10 +26,8 @@ def downstream(corpus: Corpus, argv: Sequence[str] | None = None) -> dict:
     ``corpus`` is what the recipe's ``<corpus>_prepare.py`` knows; ``argv`` is
     ``hparams/x.yaml --key value ...``, by default the command line.
 
-    Raises
-    ------
-    SystemExit
-        With one line, for bad input; with the usage, for ``--help``.
+    Raises SystemExit With one line, for bad input; with the usage, for
+    ``--help``.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     if not argv or {"-h", "--help"} & set(argv):

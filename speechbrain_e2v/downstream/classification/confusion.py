@@ -17,8 +17,6 @@ def plot_confusion(
     ``confusion`` is [C, C]: row = class of the reference, column =
     prediction; ``title`` may have several lines.
 
-    Example
-    -------
     >>> path = getfixture("tmp_path") / "confusion.png"
     >>> _ = plot_confusion(path, [[3, 1], [0, 2]], ("a", "b"), "t")
     >>> path.read_bytes()[1:4]

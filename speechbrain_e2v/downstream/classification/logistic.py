@@ -25,8 +25,6 @@ class LogisticTrainer(FoldByFold):
     like any other probe. Of ``inverse_penalties``, scikit-learn's ``C``, the
     one with the best validation WA is tested, the smallest of several.
 
-    Example
-    -------
     >>> LogisticTrainer([1.0, 0.1]).description["inverse_penalties"]
     [0.1, 1.0]
     """
@@ -93,8 +91,6 @@ def linear_head(model: Pipeline, input_dim: int, n_classes: int) -> LinearHead:
     ``model`` is a fitted ``StandardScaler`` and ``LogisticRegression``. A
     class without a training utterance is never predicted.
 
-    Example
-    -------
     >>> x, y = np.array([[0.0], [1.0], [4.0], [5.0]]), [0, 0, 2, 2]
     >>> model = make_pipeline(StandardScaler(), LogisticRegression()).fit(x, y)
     >>> head = linear_head(model, input_dim=1, n_classes=3)

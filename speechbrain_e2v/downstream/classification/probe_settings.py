@@ -14,13 +14,8 @@ from speechbrain_e2v.training.seeding import stable_hash
 class ProbeSettings:
     """Head, optimizer, schedule (stepped once per epoch), epochs, batches.
 
-    Raises
-    ------
-    ValueError
-        When there would be nothing to train on.
+    Raises ValueError when there would be nothing to train on.
 
-    Example
-    -------
     >>> import functools
     >>> from speechbrain_e2v.lobes.heads import LinearHead
     >>> settings = ProbeSettings(

@@ -17,8 +17,6 @@ from speechbrain_e2v.metrics import (
 class ClassTargets:
     """Classes in the order of the outputs, and the class of each utterance.
 
-    Example
-    -------
     >>> targets = ClassTargets(("sad", "happy"), {"a": 1})
     >>> targets.entries(["a"], torch.tensor([[0.25, 0.75]]))["predicted"]
     [1]

@@ -24,8 +24,6 @@ from speechbrain_e2v.training.experiment import Experiment, one_line_errors
 class Classification:
     """Every fold and seed of a classification.
 
-    Example
-    -------
     >>> "classifier" in Classification().keys
     True
     """

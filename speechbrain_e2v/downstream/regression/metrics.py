@@ -41,11 +41,8 @@ def checked_values(
 ) -> tuple[NDArray, NDArray]:
     """Both as float64 arrays [N].
 
-    Raises
-    ------
-    ValueError
-        For lists of different length, none at all, or a value that is not
-        finite.
+    Raises ValueError for lists of different length, none at all, or a value
+    that is not finite.
     """
     reference = np.asarray(reference, dtype=np.float64)
     predicted = np.asarray(predicted, dtype=np.float64)
@@ -69,8 +66,6 @@ def checked_values(
 def pearson(reference: ArrayLike, predicted: ArrayLike) -> float:
     """Linear correlation; 0 when one of the two does not vary.
 
-    Example
-    -------
     >>> pearson([1, 2, 3], [10, 20, 30]), pearson([1, 2, 3], [5, 5, 5])
     (1.0, 0.0)
     """
@@ -80,8 +75,6 @@ def pearson(reference: ArrayLike, predicted: ArrayLike) -> float:
 def ccc(reference: ArrayLike, predicted: ArrayLike) -> float:
     """Concordance correlation coefficient; 0 when nothing varies.
 
-    Example
-    -------
     >>> ccc([1, 2, 3], [1, 2, 3]), round(ccc([1, 2, 3], [2, 3, 4]), 4)
     (1.0, 0.5714)
     """
@@ -112,8 +105,6 @@ def correlations(
 ) -> dict[str, NDArray]:
     """``pearson`` and ``ccc`` of moments over N; 0 for a denominator of 0.
 
-    Example
-    -------
     >>> correlations(0.0, 0.0, 0.0, 1.0, 0.0)["pearson"].item()
     0.0
     """
@@ -133,37 +124,19 @@ def _ratio(numerator: ArrayLike, denominator: ArrayLike) -> NDArray:
 
 
 def has_polarity(scale: Scale) -> bool:
-    """Whether a scale has both signs.
-
-    Example
-    -------
-    >>> has_polarity((-3, 3)), has_polarity((1, 5))
-    (True, False)
-    """
+    """Whether a scale has both signs."""
     return scale[0] < 0 < scale[1]
 
 
 def steps_name(scale: Scale) -> str:
-    """Name of the accuracy of whole steps.
-
-    Example
-    -------
-    >>> steps_name((-3, 3))
-    'acc7'
-    """
+    """Name of the accuracy of whole steps."""
     return f"acc{round(scale[1] - scale[0]) + 1}"
 
 
 def has_zero_classes(
     reference: ArrayLike, predicted: ArrayLike
 ) -> tuple[NDArray, NDArray]:
-    """1 where not negative, else 0.
-
-    Example
-    -------
-    >>> has_zero_classes([0.0, -1.0], [-0.1, -2.0])[0].tolist()
-    [1, 0]
-    """
+    """1 where not negative, else 0."""
     reference, predicted = checked_values(reference, predicted)
     return (reference >= 0).astype(int), (predicted >= 0).astype(int)
 
@@ -173,15 +146,7 @@ def non_zero_classes(
 ) -> tuple[NDArray, NDArray, NDArray]:
     """1 where positive, else 0, of references not zero; and which these are.
 
-    Raises
-    ------
-    ValueError
-        When every reference is zero.
-
-    Example
-    -------
-    >>> non_zero_classes([0.0, -1.0, 2.0], [1.0, 0.0, 0.1])[1].tolist()
-    [0, 1]
+    Raises ValueError when every reference is zero.
     """
     reference, predicted = checked_values(reference, predicted)
     kept = reference != 0
@@ -197,8 +162,6 @@ def non_zero_classes(
 def steps(values: ArrayLike, scale: Scale) -> NDArray:
     """Whole steps of a scale of whole numbers, from 0.
 
-    Example
-    -------
     >>> steps([-9.0, -0.4, 0.5, 1.5, 3.2], (-3, 3)).tolist()
     [0, 3, 3, 5, 6]
     """
@@ -211,8 +174,6 @@ def target_scores(
 ) -> dict[str, float]:
     """Every score of one target; those of sentiment where it has a polarity.
 
-    Example
-    -------
     >>> scores = target_scores([-1.0, 2.0], [-1.4, 1.0], (-3, 3))
     >>> scores["acc2_non_zero"], scores["acc7"], list(scores)[:3]
     (100.0, 50.0, ['ccc', 'pearson', 'mae'])

@@ -45,13 +45,8 @@ class RegressionTrainer(FoldByFold):
     ``head(input_dim=..., n_classes=...)`` builds it with as many outputs as
     there are targets; ``objective`` is ``ccc``, ``mse`` or ``mae``.
 
-    Raises
-    ------
-    ValueError
-        For an unknown objective or a number below 1.
+    Raises ValueError for an unknown objective or a number below 1.
 
-    Example
-    -------
     >>> trainer = RegressionTrainer(
     ...     LinearHead, torch.optim.Adam, "ccc", number_of_epochs=3)
     >>> trainer.description["input"]

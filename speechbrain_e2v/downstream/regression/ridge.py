@@ -25,8 +25,6 @@ class RidgeTrainer(FoldByFold):
     ``penalties``, scikit-learn's ``alpha``, the one with the best validation
     CCC, mean over the targets, is tested, the largest of several.
 
-    Example
-    -------
     >>> RidgeTrainer([1.0, 10.0]).description["penalties"]
     [10.0, 1.0]
     """

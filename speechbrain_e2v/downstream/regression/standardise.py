@@ -15,8 +15,6 @@ from speechbrain_e2v.lobes.heads import LinearHead
 def moments(values: ArrayLike) -> tuple[NDArray, NDArray]:
     """Mean and deviation of each column [N, n]; 1 for what does not vary.
 
-    Example
-    -------
     >>> [x.tolist() for x in moments([[1.0, 4.0], [3.0, 4.0]])]
     [[2.0, 4.0], [1.0, 1.0]]
     """
@@ -28,8 +26,6 @@ def moments(values: ArrayLike) -> tuple[NDArray, NDArray]:
 class StandardisedMeans:
     """Utterance means of a fold, standardised by its training part.
 
-    Example
-    -------
     >>> from speechbrain_e2v.inference.feature_store import write_features
     >>> rows = [(n, torch.full((2, 1), float(i))) for i, n in enumerate("abc")]
     >>> folder = write_features(getfixture("tmp_path") / "store", rows)
@@ -58,8 +54,6 @@ def in_units(head: torch.nn.Module, means: Tensor, deviations: Tensor) -> None:
 
     Its ``output_layer`` is changed in place; moments are of the targets [n].
 
-    Example
-    -------
     >>> head = LinearHead(1, 1)
     >>> before = head(torch.ones(1, 1, 1))
     >>> in_units(head, torch.tensor([3.0]), torch.tensor([2.0]))
@@ -79,8 +73,6 @@ def on_raw_features(
 ) -> None:
     """Let a linear head on standardised features [D] take them as they are.
 
-    Example
-    -------
     >>> head = LinearHead(1, 1)
     >>> before = head(torch.ones(1, 1, 1))
     >>> on_raw_features(head, torch.tensor([3.0]), torch.tensor([2.0]))

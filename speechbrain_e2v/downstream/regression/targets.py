@@ -27,8 +27,6 @@ scale of 1 to 5. Further out, the files are not what they seem."""
 class RatingTargets:
     """Scales by name, in the order of the outputs, and each one's ratings.
 
-    Example
-    -------
     >>> targets = RatingTargets({"arousal": (1, 5)}, {"a": [1.5]})
     >>> targets.entries(["a"], torch.tensor([[2.0]]))
     {'reference': [[1.5]], 'predicted': [[2.0]]}
@@ -102,14 +100,9 @@ def ratings_of(
 
     Those outside are set to the end of the scale.
 
-    Raises
-    ------
-    ValueError
-        Naming an utterance without a rating, or with one that is no number or
-        more than half a unit outside.
+    Raises ValueError naming an utterance without a rating, or with one that is
+    no number or more than half a unit outside.
 
-    Example
-    -------
     >>> row = Utterance("a", "a.wav", extra={"arousal": 5.5, "valence": 2.0})
     >>> ratings_of([row], {"arousal": (1, 5), "valence": (1, 5)})
     ({'a': [5.0, 2.0]}, 1)
@@ -144,8 +137,6 @@ def rating_scores(
 ) -> Scores:
     """Every score of every target [N, n], and means over the targets.
 
-    Example
-    -------
     >>> scores = rating_scores([[1.0, 2.0], [3.0, 2.0]],
     ...     [[1.0, 2.0], [3.0, 3.0]], {"arousal": (1, 5), "valence": (1, 5)})
     >>> scores["ccc"], scores["ccc_arousal"], scores["mae_valence"]
@@ -170,8 +161,6 @@ def rating_scores(
 def decimals(score: str) -> int:
     """Digits to show: correlations and errors three, percentages two.
 
-    Example
-    -------
     >>> decimals("ccc_arousal"), decimals("acc7_sentiment")
     (3, 2)
     """

@@ -25,8 +25,6 @@ from speechbrain_e2v.training.experiment import Experiment, one_line_errors
 class Regression:
     """Every fold and seed of a regression.
 
-    Example
-    -------
     >>> "regressor" in Regression().keys
     True
     """

@@ -32,10 +32,7 @@ def train_on_means(
 
     ``ratings`` are standardised; ``batches`` are of the training part.
 
-    Raises
-    ------
-    ValueError
-        When a validation loss is not finite.
+    Raises ValueError when a validation loss is not finite.
     """
     device = head.output_layer.weight.device
     loss_of = OBJECTIVES[objective]
