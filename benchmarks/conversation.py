@@ -26,13 +26,11 @@ from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.downstream.classification.targets import ClassTargets
 from speechbrain_e2v.downstream.conversation.batches import (
     BatchesOfLikeLength,
-    Conversations,
+    SampleTensors,
 )
-from speechbrain_e2v.downstream.conversation.model import ConversationModel
+from speechbrain_e2v.downstream.conversation.networks import ConversationModel
 from speechbrain_e2v.downstream.conversation.samples import samples_of
-from speechbrain_e2v.downstream.conversation.utterance_vectors import (
-    UtteranceVectors,
-)
+from speechbrain_e2v.downstream.conversation.vectors import UtteranceVectors
 from speechbrain_e2v.downstream.cross_validation import cross_validate
 
 RECIPE = Path(__file__).parents[1] / "recipes/IEMOCAP/hparams/conversation.yaml"
@@ -108,7 +106,7 @@ def conversation(arguments):
     labels = {u.id: CLASSES.index(u.emo) for u in targets}
     values = np.random.default_rng(0).standard_normal((len(rows), width))
     vectors = UtteranceVectors(values.astype(np.float32), {}, "random")
-    data = Conversations(rows, samples, [vectors])
+    data = SampleTensors(rows, samples, [vectors])
     folds = make_folds(
         settings["protocol"],
         targets,
@@ -131,7 +129,7 @@ def conversation(arguments):
         f"{len(epochs)} trainings, {torch.get_num_threads()} threads"
     )
     yield Row("conversation_seconds", seconds, {"folds": len(runs)}, note=note)
-    build = settings["training"]["network"]
+    build = settings["classifier"].network
     network = build(input_dim=width, n_classes=len(CLASSES))
     flops = flops_of_a_sample(
         network, data, labels, folds[0].train, settings["batch_size"]

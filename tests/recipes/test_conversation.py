@@ -104,8 +104,8 @@ def run(trees, encoder, tmp_path, tmp_path_factory, monkeypatch):
     torch.set_num_threads(1)
     assert usable_processes("cpu") == 1
 
-    def call(corpus, name, *options, output="out"):
-        file = RECIPES / corpus / "hparams" / f"{name}.yaml"
+    def call(corpus, *options, output="out", speech=True):
+        file = RECIPES / corpus / "hparams" / "conversation.yaml"
         argv = [
             str(file), "--data_folder", str(trees[corpus]),
             "--output_folder", str(tmp_path / output),
@@ -115,7 +115,7 @@ def run(trees, encoder, tmp_path, tmp_path_factory, monkeypatch):
         ]  # fmt: skip
         if "--context_turns" not in options:
             argv += ["--context_turns", "4", "--min_context_turns", "3"]
-        if "encoder: !PLACEHOLDER" in file.read_text():
+        if speech:
             argv += ["--encoder", str(encoder)]
         return downstream(recipe(corpus), argv), tmp_path / output
 
@@ -155,7 +155,7 @@ def test_every_label_is_context(trees, tmp_path):
 
 
 def test_iemocap_end_to_end(run, capsys):
-    results, folder = run("IEMOCAP", "conversation", "--seeds", "[1, 2]")
+    results, folder = run("IEMOCAP", "--seeds", "[1, 2]")
     assert json.loads((folder / "results.json").read_text()) == results
     assert results["task"] == "emotion prediction in conversation"
     assert results["corpus"] == "IEMOCAP conversation, speech"
@@ -189,31 +189,33 @@ def test_iemocap_end_to_end(run, capsys):
     with pytest.raises(ValueError, match="next turn of a conversation"):
         read_run(folder)
     # Finished folds are read, not trained again.
-    again, _ = run("IEMOCAP", "conversation", "--seeds", "[1, 2]")
+    again, _ = run("IEMOCAP", "--seeds", "[1, 2]")
     assert [f["seconds"] for f in again["folds"]] == [
         f["seconds"] for f in results["folds"]
     ]
 
 
 @pytest.mark.parametrize(
-    ("name", "modality", "network", "mark"),
+    ("options", "modality", "network", "mark"),
     [
-        ("timeline", "speech", "TimelineNetwork", "TimelineNetwork"),
-        ("merged", "speech", "MergedTurnsNetwork", "MergedTurnsNetwork"),
-        ("bidirectional", "speech", "RoutedNetwork",
+        (["--network", "timeline"], "speech", "TimelineNetwork",
+         "TimelineNetwork"),
+        (["--network", "merged"], "speech", "MergedTurnsNetwork",
+         "MergedTurnsNetwork"),
+        (["--bidirectional", "True"], "speech", "RoutedNetwork",
          "RoutedNetwork, bidirectional"),
-        ("text_pieces", "text", "RoutedNetwork", None),
-        ("both_pieces", "speech+text", "RoutedNetwork", None),
+        (["--inputs", "pieces"], "text", "RoutedNetwork", None),
+        (["--inputs", "speech+pieces"], "speech+text", "RoutedNetwork", None),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("corpus", ["IEMOCAP", "MELD"])
-def test_variants(corpus, name, modality, network, mark, run, monkeypatch):
+def test_variants(corpus, options, modality, network, mark, run, monkeypatch):
     monkeypatch.setattr(classification, "plot_confusion", lambda *_: None)
     pieces = ["--vocab_size", "40", "--text_dim", "8"]
     folds = ["--n_folds", "2"] if corpus == "IEMOCAP" else []
     results, _ = run(
-        corpus, f"conversation_{name}", *folds,
-        *(pieces if "pieces" in name else []),
+        corpus, *options, *folds, *(pieces if "text" in modality else []),
+        speech="speech" in modality,
     )  # fmt: skip
     assert results["corpus"] == f"{corpus} conversation, {modality}"
     assert results["classifier"]["network"]["name"] == network
@@ -231,17 +233,18 @@ def test_vectors_from_files(corpus, run, trees, tmp_path, monkeypatch):
     one, two = files(trees[corpus], corpus, tmp_path / "files")
     folds = ["--n_folds", "2"] if corpus == "IEMOCAP" else []
     results, folder = run(
-        corpus, "conversation_multi", "--vectors", f"[{one}, {two}]", *folds
-    )
+        corpus, "--inputs", "vectors", "--vectors", f"[{one}, {two}]", *folds,
+        speech=False,
+    )  # fmt: skip
     assert (
         results["upstream"]["kind"] == "vectors of one.npz, vectors of two.npz"
     )
     about = json.loads((folder / "folds/00/seed42/probe.json").read_text())
     assert about["arguments"]["input_dim"] == 8
-    for name, width in (("text", 2), ("both", 18)):
+    for inputs, width in (("bert", 2), ("speech+bert", 18)):
         results, folder = run(
-            corpus, f"conversation_{name}", "--text_vectors", two,
-            "--text_dim", "2", *folds, output=name,
+            corpus, "--inputs", inputs, "--text_vectors", two,
+            "--text_dim", "2", *folds, output=inputs,
         )  # fmt: skip
         about = json.loads((folder / "folds/00/seed42/probe.json").read_text())
         assert about["arguments"]["input_dim"] == width
@@ -249,7 +252,7 @@ def test_vectors_from_files(corpus, run, trees, tmp_path, monkeypatch):
 
 
 def test_meld_parts_are_the_official_ones(run):
-    results, folder = run("MELD", "conversation")
+    results, folder = run("MELD")
     assert len(results["folds"]) == 1
     with open(folder / "predictions.csv", newline="") as file:
         tested = {row["id"] for row in csv.DictReader(file)}
@@ -257,23 +260,24 @@ def test_meld_parts_are_the_official_ones(run):
 
 
 @pytest.mark.parametrize(
-    ("corpus", "name", "options", "message"),
+    ("options", "message"),
     [
-        ("IEMOCAP", "conversation", ["--target_utterance", "middle"],
-         "'middle'; there are first, last"),
-        ("IEMOCAP", "conversation",
-         ["--context_turns", "40", "--min_context_turns", "40"],
+        (["--target_utterance", "middle"], "'middle'; there are first, last"),
+        (["--context_turns", "40", "--min_context_turns", "40"],
          "the longest dialogue has"),
-        ("IEMOCAP", "conversation_text", [], "pip install transformers"),
-        ("IEMOCAP", "conversation_multi", ["--vectors", "no.npz"],
+        (["--inputs", "bert"], "pip install transformers"),
+        (["--inputs", "vectors", "--vectors", "no.npz"],
          "no file of vectors no.npz"),
-        ("IEMOCAP", "conversation", ["--context_turn", "4"],
-         "did you mean context_turns"),
-        ("IEMOCAP", "conversation_text_pieces", ["--vocab_size", "3"],
+        (["--inputs", "vectors"], "no files of vectors are given"),
+        (["--inputs", "speech"], "encoder is not given; add --encoder FOLDER"),
+        (["--inputs", "words"], "inputs is 'words'; give speech or vectors"),
+        (["--network", "rooted"], "network is 'rooted'; there are routed"),
+        (["--context_turn", "4"], "did you mean context_turns"),
+        (["--inputs", "pieces", "--vocab_size", "3"],
          "no 3 units can be learned"),
     ],
 )  # fmt: skip
-def test_one_line_errors(corpus, name, options, message, run, monkeypatch):
+def test_one_line_errors(options, message, run, monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(SystemExit, match=message):
-        run(corpus, name, *options)
+        run("IEMOCAP", *options, speech=False)

@@ -2,17 +2,22 @@
 
 import hashlib
 import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.downstream.conversation.networks import (
     INTERLOCUTOR,
     SPEAKER,
     SPECTATOR,
 )
+from speechbrain_e2v.downstream.conversation.samples import Sample
+from speechbrain_e2v.downstream.conversation.text import Transcripts
+from speechbrain_e2v.downstream.conversation.vectors import UtteranceVectors
 from speechbrain_e2v.downstream.packed import batches_in_order
 from speechbrain_e2v.training.seeding import stable_hash
 
@@ -23,18 +28,10 @@ _POOL = 8
 
 @dataclass(frozen=True)
 class ConversationBatch:
-    """Some samples.
+    """Samples of up to L utterances.
 
-    Arguments
-    ---------
-    rows : torch.Tensor
-        Row of each utterance in the corpus's vectors [B, L].
-    roles, turns : torch.Tensor
-        Role of its speaker, number of its turn [B, L].
-    lengths : torch.Tensor
-        Utterances of each sample [B].
-    labels : torch.Tensor
-        Classes of the turns to predict [B].
+    ``rows`` in the corpus's vectors, ``roles`` of the speakers and numbers of
+    the ``turns`` are [B, L], ``lengths`` and ``labels`` [B].
     """
 
     rows: torch.Tensor
@@ -43,7 +40,7 @@ class ConversationBatch:
     lengths: torch.Tensor
     labels: torch.Tensor
 
-    def to(self, device):
+    def to(self, device: str | torch.device) -> "ConversationBatch":
         """The same on a device, but for the lengths, which are read here."""
         return replace(
             self,
@@ -54,30 +51,24 @@ class ConversationBatch:
         )
 
 
-class Conversations:
+class SampleTensors:
     """All samples of a corpus and what is known of their utterances.
 
-    Arguments
-    ---------
-    utterances : sequence of Utterance
-        The corpus; the order of the rows of all ``inputs``.
-    samples : sequence of Sample
-        Of :func:`samples_of`; a sample's
-        name is the id of its target utterance.
-    inputs : sequence
-        What sources loaded: ``UtteranceVectors`` or ``Transcripts``.
+    ``utterances`` are in the order of the rows of all ``inputs``, which are
+    what sources have loaded.
 
-    Example
-    -------
-    >>> from speechbrain_e2v.downstream.conversation.samples import Sample
-    >>> from speechbrain_e2v.corpora.utterance import Utterance
     >>> a, b = (Utterance(n, "x.wav", spk=n, dialog="d") for n in "ab")
-    >>> data = Conversations([a, b], [Sample(a, ((b,),))], [])
+    >>> data = SampleTensors([a, b], [Sample(a, ((b,),))], [])
     >>> data.batch(["a"], {"a": 3}).roles.tolist()
     [[1]]
     """
 
-    def __init__(self, utterances, samples, inputs):
+    def __init__(
+        self,
+        utterances: Sequence[Utterance],
+        samples: Sequence[Sample],
+        inputs: Iterable[UtteranceVectors | Transcripts],
+    ) -> None:
         self.inputs = list(inputs)
         row = {u.id: number for number, u in enumerate(utterances)}
         count = [sum(map(len, sample.context)) for sample in samples]
@@ -102,7 +93,7 @@ class Conversations:
             self._number[sample.target.id] = number
 
     @property
-    def folder(self):
+    def folder(self) -> Path:
         """Stands for the content, as a cache's folder does for features."""
         digest = hashlib.sha256()
         for table in (self._rows, self._roles, self._turns, self._lengths):
@@ -111,42 +102,21 @@ class Conversations:
         digest.update(json.dumps(described, sort_keys=True).encode())
         return Path(digest.hexdigest())
 
-    def length(self, name):
+    def length(self, name: str) -> int:
         """Utterances in the context of a sample."""
         return int(self._lengths[self._number[name]])
 
-    def context_rows(self, names):
-        """Rows of all utterances that some samples are predicted from.
-
-        Arguments
-        ---------
-        names : sequence of str
-            Samples.
-
-        Returns
-        -------
-        list of int
-            Each once, in order.
-        """
+    def context_rows(self, names: Sequence[str]) -> list[int]:
+        """Rows of all utterances that samples are predicted from, each once."""
         chosen = [self._number[name] for name in names]
         rows, lengths = self._rows[chosen], self._lengths[chosen]
         real = torch.arange(rows.shape[1]) < lengths[:, None]
         return rows[real].unique().tolist()
 
-    def batch(self, names, labels):
-        """A batch, as long as its longest sample.
-
-        Arguments
-        ---------
-        names : sequence of str
-            Samples.
-        labels : dict of str to int
-            Their classes.
-
-        Returns
-        -------
-        ConversationBatch
-        """
+    def batch(
+        self, names: Sequence[str], labels: Mapping[str, int]
+    ) -> ConversationBatch:
+        """A batch, as long as its longest sample."""
         chosen = torch.tensor([self._number[name] for name in names])
         lengths = self._lengths[chosen]
         longest = int(lengths.max())
@@ -158,14 +128,16 @@ class Conversations:
             torch.tensor([labels[name] for name in names]),
         )
 
-    def loader(self, batches, labels):
+    def loader(
+        self, batches: Iterable[list[str]], labels: Mapping[str, int]
+    ) -> DataLoader:
         """DataLoader over lists of sample names."""
         return DataLoader(
             _Batches(self, labels), sampler=batches, batch_size=None
         )
 
 
-def _role(speaker, sample):
+def _role(speaker: str | None, sample: Sample) -> int:
     if speaker == sample.target.spk:
         return SPEAKER
     return INTERLOCUTOR if speaker == sample.interlocutor else SPECTATOR
@@ -174,12 +146,12 @@ def _role(speaker, sample):
 class _Batches(Dataset):
     """An item is a whole batch."""
 
-    def __init__(self, conversations, labels):
-        self._conversations = conversations
+    def __init__(self, data, labels):
+        self._data = data
         self._labels = labels
 
     def __getitem__(self, names):
-        return self._conversations.batch(names, self._labels)
+        return self._data.batch(names, self._labels)
 
 
 class BatchesOfLikeLength:
@@ -189,37 +161,27 @@ class BatchesOfLikeLength:
     before they are dealt out, and the batches come in random order. Recurrent
     steps are then shared by whole batches. A pure function of seed and epoch.
 
-    Arguments
-    ---------
-    lengths : dict of str to int
-        Length of each sample.
-    batch_size : int
-        Samples in a batch; one batch is smaller where they do not come out
-        even.
-    seed : int
-        Seed of the orders.
-
-    Example
-    -------
     >>> batches = BatchesOfLikeLength({"a": 9, "b": 1, "c": 9, "d": 1}, 2, 1)
     >>> sorted(sorted(batch) for batch in batches)
     [['a', 'c'], ['b', 'd']]
     """
 
-    def __init__(self, lengths, batch_size, seed):
+    def __init__(
+        self, lengths: Mapping[str, int], batch_size: int, seed: int
+    ) -> None:
         self._lengths = dict(lengths)
         self._batch_size = batch_size
         self._seed = seed
         self._epoch = 0
 
-    def set_epoch(self, epoch):
+    def set_epoch(self, epoch: int) -> None:
         """Choose the order of an epoch."""
         self._epoch = epoch
 
-    def __len__(self):
+    def __len__(self) -> int:
         return -(-len(self._lengths) // self._batch_size)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[list[str]]:
         generator = torch.Generator().manual_seed(
             stable_hash("conversation order", self._seed, self._epoch)
         )
@@ -232,6 +194,6 @@ class BatchesOfLikeLength:
         size, pool = self._batch_size, self._batch_size * _POOL
         batches = []
         for some in batches_in_order(names, pool):
-            some.sort(key=self._lengths.get)
+            some.sort(key=self._lengths.__getitem__)
             batches += batches_in_order(some, size)
         yield from shuffled(batches)

@@ -1,12 +1,18 @@
-"""Recurrent layers over sequences of different lengths.
+"""Layers over sequences of different lengths, and over parts of them.
 
-Lengths are whole numbers. SpeechBrain's recurrent layers take relative ones
+Lengths are whole numbers: SpeechBrain's recurrent layers take relative ones
 and round them down, which drops the last utterance of some dialogues.
 """
 
+from typing import Any
+
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from speechbrain_e2v.lobes.lengths import frame_mask
+from speechbrain_e2v.lobes.pooling import masked_mean
 
 CELLS = {"gru": nn.GRU, "lstm": nn.LSTM}
 
@@ -14,23 +20,8 @@ CELLS = {"gru": nn.GRU, "lstm": nn.LSTM}
 class RecurrentLayers(nn.Module):
     """GRU or LSTM layers over the real steps of each sequence.
 
-    Arguments
-    ---------
-    input_dim : int
-        Width D of a step.
-    hidden : int
-        Width of a direction's state.
-    layers : int
-        Number of layers.
-    dropout : float
-        Between layers.
-    bidirectional : bool
-        Also read backwards, from each sequence's own last step.
-    cell : str
-        ``"gru"`` or ``"lstm"``.
+    ``bidirectional`` also reads backwards, from each sequence's own last step.
 
-    Example
-    -------
     >>> layers = RecurrentLayers(8, hidden=4, bidirectional=True)
     >>> outputs, last = layers(torch.rand(2, 5, 8), torch.tensor([5, 0]))
     >>> outputs.shape, last.shape, outputs[1].abs().sum().item()
@@ -39,13 +30,13 @@ class RecurrentLayers(nn.Module):
 
     def __init__(
         self,
-        input_dim,
-        hidden=256,
-        layers=2,
-        dropout=0.5,
-        bidirectional=False,
-        cell="gru",
-    ):
+        input_dim: int,
+        hidden: int = 256,
+        layers: int = 2,
+        dropout: float = 0.5,
+        bidirectional: bool = False,
+        cell: str = "gru",
+    ) -> None:
         super().__init__()
         if cell not in CELLS:
             raise ValueError(f"cell is {cell!r}; there are {', '.join(CELLS)}")
@@ -60,23 +51,11 @@ class RecurrentLayers(nn.Module):
             bidirectional=bidirectional,
         )
 
-    def forward(self, x, lengths):
-        """Read every sequence.
+    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """States of the last layer [B, L, H], and where they end [B, H].
 
-        Arguments
-        ---------
-        x : torch.Tensor
-            Steps [B, L, D]; what lies behind a sequence's end is ignored.
-        lengths : torch.Tensor
-            Real steps of each sequence, integers [B]; may be 0.
-
-        Returns
-        -------
-        tuple of torch.Tensor
-            States of the last layer [B, L, H], and the state in which each
-            direction ends [B, H]: forwards at a sequence's last step,
-            backwards at its first. Zeros beyond the end and for a sequence
-            without steps.
+        Forwards that is a sequence's last step, backwards its first. Zeros
+        beyond the end and for a sequence without steps.
         """
         # Packing refuses a sequence without steps: one is read and forgotten.
         packed = pack_padded_sequence(
@@ -94,3 +73,70 @@ class RecurrentLayers(nn.Module):
         empty = (lengths == 0).to(x.device)
         outputs = outputs.masked_fill(empty[:, None, None], 0.0)
         return outputs, last.masked_fill(empty[:, None], 0.0)
+
+
+class SelfAttention(nn.Module):
+    """One head of scaled dot-product attention over a sequence.
+
+    >>> attention = SelfAttention(8)
+    >>> attention(torch.rand(2, 5, 8), torch.tensor([5, 0])).shape
+    torch.Size([2, 5, 8])
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(dim, dim)
+        self.key = nn.Linear(dim, dim)
+        self.value = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Attend to the real steps [B, L, H] of each sequence."""
+        # A sequence without steps attends to padding, which nobody reads;
+        # attending to nothing would give nan.
+        real = frame_mask(lengths.clamp(min=1), x.shape[1])
+        return F.scaled_dot_product_attention(
+            self.query(x), self.key(x), self.value(x), real[:, None, :]
+        )
+
+
+class RoleStream(nn.Module):
+    """What the utterances of one role amount to.
+
+    Picks their states, reads them with recurrent layers of its own, lets them
+    attend to each other, and takes the mean.
+
+    >>> stream = RoleStream(8, hidden=4)
+    >>> chosen = torch.tensor([[True, False, True], [False, False, False]])
+    >>> stream(torch.rand(2, 3, 8), chosen)[1].tolist()
+    [0.0, 0.0, 0.0, 0.0]
+    """
+
+    def __init__(self, input_dim: int, **recurrent: Any) -> None:
+        super().__init__()
+        self.recurrent = RecurrentLayers(input_dim, **recurrent)
+        self.output_dim = self.recurrent.output_dim
+        self.attention = SelfAttention(self.output_dim)
+
+    def forward(self, states: Tensor, chosen: Tensor) -> Tensor:
+        """Sum up the chosen [B, L] of the states [B, L, D]; zeros of none."""
+        x, lengths = pick(states, chosen)
+        x, _ = self.recurrent(x, lengths)
+        return masked_mean(self.attention(x, lengths), lengths)
+
+
+def pick(states: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """Move the chosen steps of each sequence to its beginning, in order.
+
+    Gives [B, M, D], M being the most that any sequence has, at least 1, and
+    how many each has [B]. What follows those is left over from other steps.
+
+    >>> states = torch.arange(3.0).reshape(1, 3, 1)
+    >>> picked, count = pick(states, torch.tensor([[True, False, True]]))
+    >>> picked.flatten().tolist(), count.tolist()
+    ([0.0, 2.0], [2])
+    """
+    count = chosen.sum(dim=1)
+    longest = max(1, int(count.max()))
+    order = chosen.logical_not().byte().argsort(dim=1, stable=True)
+    order = order[:, :longest, None].expand(-1, -1, states.shape[2])
+    return states.gather(1, order), count

@@ -9,40 +9,32 @@ of the classes.
 
 import math
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from speechbrain_e2v.corpora.protocols import Fold
 from speechbrain_e2v.corpora.utterance import Utterance
 
 TARGETS = ("first", "last", "majority")
-# Shi, Li and Toda (2023), section 3.1; excited counts as happy.
-PUBLISHED = {"neutral": 1254, "happy": 1166, "angry": 929, "sad": 694}
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A turn to predict, and the utterances it is predicted from.
+    """A turn to predict, and the turns before it, in time order.
 
-    Arguments
-    ---------
-    target : Utterance
-        The utterance whose ``emo`` stands for the turn; its ``id`` names the
-        sample, its ``spk`` is the speaker.
-    context : tuple of tuple of Utterance
-        The turns before it, in time order.
+    The target's ``emo`` stands for the turn; its ``id`` names the sample.
 
-    Example
-    -------
     >>> a, b = (Utterance(n, "x.wav", spk=n, dialog="d") for n in "ab")
     >>> Sample(a, ((b,),)).interlocutor
     'b'
     """
 
     target: Utterance
-    context: tuple
+    context: tuple[tuple[Utterance, ...], ...]
 
     @property
-    def interlocutor(self):
+    def interlocutor(self) -> str | None:
         """Who else spoke last before the turn; ``None`` without context."""
         for turn in reversed(self.context):
             if turn[0].spk != self.target.spk:
@@ -50,32 +42,17 @@ class Sample:
         return None
 
 
-def dialogues(utterances):
+def dialogues(utterances: Iterable[Utterance]) -> dict[str, list[Utterance]]:
     """Utterances by dialogue, in time order.
 
-    Arguments
-    ---------
-    utterances : iterable of Utterance
-        Each with ``dialog``, ``spk`` and a time, see :func:`time_of`.
+    Raises ValueError naming one that has no dialogue, speaker or time.
 
-    Returns
-    -------
-    dict of str to list of Utterance
-        In order of name.
-
-    Raises
-    ------
-    ValueError
-        Naming an utterance that has no dialogue, speaker or time.
-
-    Example
-    -------
     >>> rows = [Utterance(n, "x.wav", spk="s", dialog="d", start=t, stop=t)
     ...         for n, t in (("a", 2.0), ("b", 1.0))]
     >>> [u.id for u in dialogues(rows)["d"]]
     ['b', 'a']
     """
-    found = {}
+    found: dict[str, list[Utterance]] = {}
     for utterance in utterances:
         for field in ("dialog", "spk"):
             if not getattr(utterance, field):
@@ -84,35 +61,20 @@ def dialogues(utterances):
                     "has no place in a conversation; leave it out of the "
                     "manifest or complete its row"
                 )
-        found.setdefault(utterance.dialog, []).append(utterance)
+        found.setdefault(str(utterance.dialog), []).append(utterance)
     return {
         name: sorted(found[name], key=lambda u: (*time_of(u), u.id))
         for name in sorted(found)
     }
 
 
-def time_of(utterance):
-    """When an utterance was said in its dialogue.
+def time_of(utterance: Utterance) -> tuple[float, float]:
+    """When it was said in its dialogue: begin and end in seconds.
 
-    Arguments
-    ---------
-    utterance : Utterance
-        With ``turn_start`` and ``turn_end`` (s) in ``extra``, where its audio
-        is a file of its own; else ``start`` and ``stop``; else with
-        ``position`` in ``extra``, its number in the dialogue.
+    ``turn_start`` and ``turn_end`` in ``extra``, where its audio is a file of
+    its own; else ``start`` and ``stop``; else ``position`` in ``extra``, its
+    number in the dialogue, twice. Raises ValueError without any of these.
 
-    Returns
-    -------
-    tuple of float
-        Begin and end, or the number twice.
-
-    Raises
-    ------
-    ValueError
-        When it has none of these, or they are no numbers.
-
-    Example
-    -------
     >>> time_of(Utterance("a", "a.wav", extra={"position": 7}))
     (7, 7)
     """
@@ -132,20 +94,9 @@ def time_of(utterance):
     )
 
 
-def turns_of(dialogue):
-    """Longest runs of utterances of one speaker.
+def turns_of(dialogue: Iterable[Utterance]) -> list[tuple[Utterance, ...]]:
+    """Longest runs of utterances of one speaker, given in time order.
 
-    Arguments
-    ---------
-    dialogue : sequence of Utterance
-        In time order.
-
-    Returns
-    -------
-    list of tuple of Utterance
-
-    Example
-    -------
     >>> rows = [Utterance(str(i), "x.wav", spk=s) for i, s in enumerate("AAB")]
     >>> [len(turn) for turn in turns_of(rows)]
     [2, 1]
@@ -154,41 +105,20 @@ def turns_of(dialogue):
 
 
 def samples_of(
-    utterances,
-    classes,
-    context_turns=6,
-    min_context_turns=6,
-    target_utterance="first",
-):
+    utterances: Iterable[Utterance],
+    classes: Sequence[str],
+    context_turns: int = 6,
+    min_context_turns: int = 6,
+    target_utterance: str = "first",
+) -> list[Sample]:
     """Every turn with a class and enough turns before it.
 
-    Arguments
-    ---------
-    utterances : iterable of Utterance
-        A corpus with utterances of every label.
-    classes : sequence of str
-        Classes that count; ``emo`` may be something else.
-    context_turns : int
-        Turns before it that are seen.
-    min_context_turns : int
-        A turn with fewer before it is no sample; at least 1.
-    target_utterance : str
-        What labels a turn of several utterances: ``first`` (as drawn in Shi
-        2023), ``last``, or ``majority``, the most frequent class among them;
-        of equally frequent ones the one that comes first.
+    ``context_turns`` are seen; a turn with fewer than ``min_context_turns``
+    before it is no sample. A turn of several utterances is labelled by the
+    ``first`` (as drawn in Shi 2023), the ``last``, or the ``majority``: the
+    most frequent class among them, of equally frequent ones the first. Raises
+    ValueError for options that cannot be, and when there is no sample at all.
 
-    Returns
-    -------
-    list of Sample
-        By dialogue and time.
-
-    Raises
-    ------
-    ValueError
-        For options that cannot be, and when there is no sample at all.
-
-    Example
-    -------
     >>> rows = [
     ...     Utterance(str(i), "x.wav", "sad", spk="AB"[i % 2], dialog="d",
     ...               start=i, stop=i) for i in range(8)]
@@ -223,7 +153,9 @@ def samples_of(
     return samples
 
 
-def _target(turn, classes, rule):
+def _target(
+    turn: Sequence[Utterance], classes: Sequence[str], rule: str
+) -> Utterance | None:
     if rule == "majority":
         # A Counter keeps the order of first appearance among equals.
         votes = Counter(u.emo for u in turn if u.emo in classes).most_common(1)
@@ -232,38 +164,24 @@ def _target(turn, classes, rule):
     return chosen if chosen.emo in classes else None
 
 
-def _where(utterance):
+def _where(utterance: Utterance) -> str:
     return (
         f"dialogue {utterance.dialog}, utterance {utterance.id} "
         f"({utterance.wav})"
     )
 
 
-def describe(utterances, samples, classes):
+def sample_counts(
+    utterances: Iterable[Utterance],
+    samples: Sequence[Sample],
+    classes: Sequence[str],
+) -> dict:
     """What the options made of a corpus, for ``results.json``.
 
-    Arguments
-    ---------
-    utterances : iterable of Utterance
-        The corpus.
-    samples : sequence of Sample
-        What :func:`samples_of` made of it.
-    classes : sequence of str
-        Class names in order.
-
-    Returns
-    -------
-    dict
-        ``dialogues, utterances, single_utterance_turns,
-        multi_utterance_turns, samples, per_class, context_utterances`` (the
-        mean, and the most).
-
-    Example
-    -------
     >>> rows = [
     ...     Utterance(str(i), "x.wav", "sad", spk="AB"[i % 2], dialog="d",
     ...               start=i, stop=i) for i in range(8)]
-    >>> describe(rows, samples_of(rows, ["sad"]), ["sad"])["per_class"]
+    >>> sample_counts(rows, samples_of(rows, ["sad"]), ["sad"])["per_class"]
     {'sad': 2}
     """
     spoken = dialogues(utterances)
@@ -282,3 +200,41 @@ def describe(utterances, samples, classes):
             "most": max(seen),
         },
     }
+
+
+def conversation_caveats(
+    folds: Sequence[Fold], samples: Iterable[Sample]
+) -> list[str]:
+    """Which dialogues and voices the parts of the folds share.
+
+    A sample's context holds the voice of somebody who is the target of other
+    samples, so that folds by speaker are not yet folds by voice.
+
+    >>> rows = {n: Utterance(n, "x.wav", spk=n, dialog=n) for n in "abc"}
+    >>> samples = [Sample(rows[n], ((rows["a"],),)) for n in "abc"]
+    >>> conversation_caveats([Fold("x", ("b",), ("c",), ("a",))], samples)
+    ['test speakers are heard in the context of training samples']
+    """
+    sample = {s.target.id: s for s in samples}
+
+    def dialogs(part):
+        return {sample[name].target.dialog for name in part}
+
+    def heard(part):
+        return {turn[0].spk for name in part for turn in sample[name].context}
+
+    def targets(part):
+        return {sample[name].target.spk for name in part}
+
+    caveats = []
+    if any(dialogs(f.test) & dialogs(f.train) for f in folds):
+        caveats.append("test dialogues occur in training")
+    elif any(targets(f.test) & heard(f.train) for f in folds):
+        caveats.append(
+            "test speakers are heard in the context of training samples"
+        )
+    if any(dialogs(f.test) & dialogs(f.valid) for f in folds):
+        caveats.append(
+            "validation is of the same dialogues as test, but of other turns"
+        )
+    return caveats

@@ -1,81 +1,45 @@
-"""The task of every ``conversation*.yaml``: the emotion of the next turn.
+"""The task of ``conversation.yaml``: the emotion of the next turn.
 
 From the turns before it, emotion2vec section 5.4. A yaml asks for it by
 
-``task: !new:speechbrain_e2v.downstream.conversation.task.NextEmotion``
+``task: !new:speechbrain_e2v.downstream.conversation.task.Conversation``
 """
 
-import hashlib
 import time
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from speechbrain_e2v.corpora.corpus import Corpus
 from speechbrain_e2v.corpora.manifest import read_manifest
 from speechbrain_e2v.corpora.prepare import prepare
 from speechbrain_e2v.corpora.protocols import make_folds
 from speechbrain_e2v.downstream.classification.task import run_classifier
-from speechbrain_e2v.downstream.conversation.batches import Conversations
-from speechbrain_e2v.downstream.conversation.caveats import conversation_marks
-from speechbrain_e2v.downstream.conversation.samples import describe, samples_of
+from speechbrain_e2v.downstream.conversation.batches import SampleTensors
+from speechbrain_e2v.downstream.conversation.inputs import (
+    LoadedInputs,
+    chosen_sources,
+)
+from speechbrain_e2v.downstream.conversation.samples import (
+    Sample,
+    conversation_caveats,
+    sample_counts,
+    samples_of,
+)
 from speechbrain_e2v.downstream.data import (
     KEYS,
     DownstreamData,
     checked_device,
 )
 from speechbrain_e2v.downstream.results import protocol_entry
-from speechbrain_e2v.training.experiment import one_line_errors
+from speechbrain_e2v.training.experiment import Experiment, one_line_errors
 
 _OPTIONS = ("context_turns", "min_context_turns", "target_utterance")
-_MODALITIES = ("speech", "text")
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """What stands for the upstream in ``results.json``.
-
-    Arguments
-    ---------
-    loaded : dict
-        Of ``speech``, of ``text`` or of both, in this order: what a source
-        has loaded, with ``description`` and ``digest``.
-
-    Example
-    -------
-    >>> from speechbrain_e2v.downstream.conversation.utterance_vectors import (
-    ...     UtteranceVectors)
-    >>> speech = UtteranceVectors(None, {"kind": "x"}, "12")
-    >>> Inputs({"speech": speech}).description
-    {'kind': 'x'}
-    """
-
-    loaded: dict
-
-    @property
-    def modality(self):
-        """``speech``, ``text`` or ``speech+text``."""
-        return "+".join(self.loaded)
-
-    @property
-    def description(self):
-        """Of the speech, with the text's as ``text`` where there are both."""
-        first = next(iter(self.loaded.values())).description
-        if len(self.loaded) == 1:
-            return first
-        return {**first, "text": self.loaded["text"].description}
-
-    @property
-    def digest(self):
-        """Of all of them."""
-        text = "|".join(part.digest for part in self.loaded.values())
-        return hashlib.sha256(text.encode()).hexdigest()
-
-
-class NextEmotion:
+class Conversation:
     """Every fold and seed of emotion prediction in conversation.
 
-    Example
-    -------
-    >>> "context_turns" in NextEmotion().keys
+    >>> "context_turns" in Conversation().keys
     True
     """
 
@@ -83,46 +47,38 @@ class NextEmotion:
         *(key for key in KEYS if key != "upstream"),
         *_OPTIONS,
         "inputs",
+        "sources",
         "classifier",
     )
 
-    def run(self, corpus, experiment):
-        """Run the experiment and write its results.
+    def run(self, corpus: Corpus, experiment: Experiment) -> dict:
+        """Run the experiment; writes and gives ``results.json``.
 
-        Arguments
-        ---------
-        corpus : Corpus
-            What the recipe's ``<corpus>_prepare.py`` knows; has
-            ``conversation``.
-        experiment : Experiment
-            Command line and yaml.
-
-        Returns
-        -------
-        dict
-            The content of ``<output_folder>/results.json``.
+        The corpus has ``conversation``.
         """
         with one_line_errors():
-            material, samples, counts = _gather(corpus, experiment, self.keys)
+            data, samples, counts = _prepare_data(corpus, experiment, self.keys)
             network = experiment.hparams["classifier"].description["network"]
-            protocol = protocol_entry(experiment, material)
-            protocol["marks"] += conversation_marks(material.folds, samples)
+            protocol = protocol_entry(experiment, data)
+            protocol["marks"] += conversation_caveats(data.folds, samples)
             protocol["marks"] += _other_network(network)
-            modality = material.upstream.modality
+            modality = data.upstream.modality
             about = {
                 "task": "emotion prediction in conversation",
-                "corpus": f"{material.corpus.name} conversation, {modality}",
+                "corpus": f"{data.corpus.name} conversation, {modality}",
                 "protocol": protocol,
                 "conversation": counts,
             }
-            return run_classifier(experiment, material, about, _title)
+            return run_classifier(experiment, data, about, _title)
 
 
-def _gather(corpus, experiment, keys):
+def _prepare_data(
+    corpus: Corpus, experiment: Experiment, keys: tuple[str, ...]
+) -> tuple[DownstreamData, list[Sample], dict]:
     started = time.monotonic()
     hparams = experiment.hparams
     device = checked_device(experiment, keys)
-    sources = _checked_sources(hparams["inputs"])
+    sources = _sources(hparams)
     if corpus.conversation is None:
         raise ValueError(
             f"{corpus.name}: its recipe knows no dialogues; there are some of "
@@ -141,7 +97,7 @@ def _gather(corpus, experiment, keys):
     samples = samples_of(utterances, corpus.classes, **options)
     about = {
         **options,
-        **describe(utterances, samples, corpus.classes),
+        **sample_counts(utterances, samples, corpus.classes),
         "published_per_class": dict(corpus.published_samples),
     }
     print(counts_table(about))
@@ -152,43 +108,33 @@ def _gather(corpus, experiment, keys):
         hparams["n_folds"],
         hparams["split_seed"],
     )
-    inputs = Inputs(
+    inputs = LoadedInputs(
         {
-            name: source.load(utterances, hparams["feature_cache"], device)
-            for name, source in sources.items()
+            modality: source.load(utterances, hparams["feature_cache"], device)
+            for modality, source in sources.items()
         }
     )
-    store = Conversations(utterances, samples, inputs.loaded.values())
-    material = DownstreamData(
+    store = SampleTensors(utterances, samples, inputs.loaded.values())
+    data = DownstreamData(
         corpus, manifest, targets, folds, store, inputs, started
     )
-    return material, samples, about
+    return data, samples, about
 
 
-def _checked_sources(inputs):
-    if not inputs or set(inputs) - set(_MODALITIES):
+def _sources(hparams: dict) -> dict[str, Any]:
+    sources = chosen_sources(hparams["inputs"], hparams["sources"])
+    speech = hparams["sources"].get("speech")
+    if speech in sources.values() and hparams.get("encoder", "") is None:
         raise ValueError(
-            f"inputs has {', '.join(inputs or ()) or 'nothing'}; give speech, "
-            "text or both"
+            "encoder is not given; add --encoder FOLDER, or choose --inputs "
+            "vectors, bert or pieces"
         )
-    return {name: inputs[name] for name in _MODALITIES if name in inputs}
+    return sources
 
 
-def counts_table(about):
+def counts_table(about: dict) -> str:
     """Samples beside the published ones, for the terminal.
 
-    Arguments
-    ---------
-    about : dict
-        Of :func:`describe`, with
-        ``published_per_class``.
-
-    Returns
-    -------
-    str
-
-    Example
-    -------
     >>> print(counts_table({
     ...     "dialogues": 2, "utterances": 30, "single_utterance_turns": 10,
     ...     "multi_utterance_turns": 8, "samples": 5,
@@ -214,19 +160,19 @@ def counts_table(about):
     return "\n".join(lines)
 
 
-def _other_network(network):
+def _other_network(network: dict) -> list[str]:
     """The paper's numbers are of the routed network, read forwards."""
     usual = network.get("cell", "gru") == "gru"
     usual = usual and not network.get("bidirectional")
     if network["name"] == "RoutedNetwork" and usual:
         return []
-    marks = [network["name"]]
-    marks += ["LSTM"] if network.get("cell") == "lstm" else []
-    marks += ["bidirectional"] if network.get("bidirectional") else []
-    return [f"another network than the paper's: {', '.join(marks)}"]
+    names = [network["name"]]
+    names += ["LSTM"] if network.get("cell") == "lstm" else []
+    names += ["bidirectional"] if network.get("bidirectional") else []
+    return [f"another network than the paper's: {', '.join(names)}"]
 
 
-def _title(results):
+def _title(results: dict) -> str:
     protocol, pooled = results["protocol"], results["pooled"]
     return (
         f"{results['corpus']}, {protocol['name']}: UAR {pooled['ua']:.2f}  "

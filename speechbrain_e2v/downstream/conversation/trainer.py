@@ -6,19 +6,27 @@ for: batches of 32, at most 50 epochs, an end after 10 epochs without a better
 validation UAR, no class weights, no clipping.
 """
 
+import copy
 import hashlib
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+import speechbrain as sb
 import torch
+import torch.nn.functional as F
 from speechbrain.utils.distributed import infer_device
+from speechbrain.utils.run_opts import RunOptions
 
+from speechbrain_e2v.corpora.protocols import Fold
 from speechbrain_e2v.downstream.best_epoch import BestEpoch
-from speechbrain_e2v.downstream.conversation.batches import BatchesOfLikeLength
-from speechbrain_e2v.downstream.conversation.brain import (
-    ConversationBrain,
-    ValidationPart,
+from speechbrain_e2v.downstream.conversation.batches import (
+    BatchesOfLikeLength,
+    ConversationBatch,
+    SampleTensors,
 )
 from speechbrain_e2v.downstream.conversation.inputs import fitted_inputs
-from speechbrain_e2v.downstream.conversation.model import ConversationModel
+from speechbrain_e2v.downstream.conversation.networks import ConversationModel
 from speechbrain_e2v.downstream.fold_result import FoldResult
 from speechbrain_e2v.downstream.packed import batches_in_order
 from speechbrain_e2v.downstream.process_pool import (
@@ -26,31 +34,19 @@ from speechbrain_e2v.downstream.process_pool import (
     usable_processes,
 )
 from speechbrain_e2v.downstream.provenance import config_of_callable
+from speechbrain_e2v.metrics import unweighted_accuracy
+from speechbrain_e2v.training.brain import E2VBrain
 from speechbrain_e2v.training.seeding import stable_hash
 
 
 class ConversationTrainer:
-    """Trains a conversation network per fold.
+    """Trains ``network(input_dim=..., n_classes=...)`` in every fold.
 
     Folds with the same training samples are trained once: in IEMOCAP the two
     speakers of a session take turns in validation and test, and nothing else
-    differs.
+    differs. ``patience`` is after how many epochs without a better validation
+    UAR a fold ends.
 
-    Arguments
-    ---------
-    network : callable
-        ``network(input_dim=..., n_classes=...)``.
-    optimizer : callable
-        ``optimizer(parameters)``.
-    number_of_epochs : int
-        At most.
-    patience : int
-        Epochs without a better validation UAR after which a fold ends.
-    batch_size : int
-        Samples in a training batch.
-
-    Example
-    -------
     >>> from speechbrain_e2v.downstream.conversation.networks import (
     ...     RoutedNetwork)
     >>> trainer = ConversationTrainer(RoutedNetwork, torch.optim.Adam)
@@ -60,12 +56,12 @@ class ConversationTrainer:
 
     def __init__(
         self,
-        network,
-        optimizer,
-        number_of_epochs=50,
-        patience=10,
-        batch_size=32,
-    ):
+        network: Callable[..., torch.nn.Module],
+        optimizer: Callable[..., torch.optim.Optimizer],
+        number_of_epochs: int = 50,
+        patience: int = 10,
+        batch_size: int = 32,
+    ) -> None:
         numbers = {
             "number_of_epochs": number_of_epochs,
             "patience": patience,
@@ -74,84 +70,64 @@ class ConversationTrainer:
         for name, number in numbers.items():
             if number < 1:
                 raise ValueError(f"{name} is {number}; it must be at least 1")
-        self._network = network
+        self.network = network
         self._optimizer = optimizer
         self._patience = patience
         self._batch_size = batch_size
         self.steps = number_of_epochs
-        described = config_of_callable(network)
+        config = config_of_callable(network)
         self.description = {
-            "kind": f"conversation network {described['name']}",
-            "network": described,
+            "kind": f"conversation network {config['name']}",
+            "network": config,
             "optimizer": config_of_callable(optimizer),
             **numbers,
             "selection": "first epoch with the best validation UAR",
         }
 
-    def fit_all(self, store, labels, planned, n_classes, run_opts, advance):
-        """Train on all folds.
-
-        Arguments
-        ---------
-        store : Conversations
-            Samples and inputs.
-        labels : dict of str to int
-            Class of each sample.
-        planned : sequence of (Fold, int)
-            Folds, and seeds of initial weights, dropout and batch orders.
-        n_classes : int
-            Number of classes.
-        run_opts : RunOptions or None
-            Device and so on.
-        advance : callable
-            Called with nothing after each epoch of each fold.
-
-        Yields
-        ------
-        int, FoldResult
-            Position in ``planned`` and what came out.
-        """
-        groups = {}
-        for position, (fold, seed) in enumerate(planned):
-            groups.setdefault((seed, fold.train), []).append(position)
-        groups = list(groups.values())
+    def fit_all(
+        self,
+        store: SampleTensors,
+        truth: Mapping[str, int],
+        planned: Sequence[tuple[Fold, int]],
+        n_outputs: int,
+        run_opts: RunOptions | None,
+        advance: Callable[[], object],
+    ) -> Iterator[tuple[int, FoldResult]]:
+        """Train folds with seeds; yields their places as they finish."""
+        groups: dict[tuple, list[int]] = {}
+        for place, (fold, seed) in enumerate(planned):
+            groups.setdefault((seed, fold.train), []).append(place)
+        places = list(groups.values())
         jobs = [
             (
                 store,
-                labels,
-                [planned[position][0] for position in positions],
-                n_classes,
-                planned[positions[0]][1],
+                truth,
+                [planned[place][0] for place in some],
+                n_outputs,
+                planned[some[0]][1],
                 run_opts,
             )
-            for positions in groups
+            for some in places
         ]
         device = getattr(run_opts, "device", None) or infer_device()
-        for number, outcomes in map_in_processes(
+        for number, results in map_in_processes(
             self.train, jobs, usable_processes(device)
         ):
-            for position, outcome in zip(groups[number], outcomes, strict=True):
-                yield position, outcome
+            for place, result in zip(places[number], results, strict=True):
+                yield place, result
                 for _ in range(self.steps):
                     advance()
 
-    def train(self, store, labels, folds, n_classes, seed, run_opts):
-        """Train once for folds whose training samples are the same.
-
-        Arguments
-        ---------
-        store, labels, n_classes, run_opts
-            As for :meth:`fit_all`.
-        folds : sequence of Fold
-            Alike but for validation and test.
-        seed : int
-            Of initial weights, dropout and batch orders.
-
-        Returns
-        -------
-        list of FoldResult
-            One per fold.
-        """
+    def train(
+        self,
+        store: SampleTensors,
+        truth: Mapping[str, int],
+        folds: Sequence[Fold],
+        n_classes: int,
+        seed: int,
+        run_opts: RunOptions | None,
+    ) -> list[FoldResult]:
+        """Train once for folds that are alike but for validation and test."""
         train = folds[0].train
         names = hashlib.sha256("\n".join(train).encode()).hexdigest()
         seed = stable_hash("conversation", seed, names)
@@ -161,7 +137,7 @@ class ConversationTrainer:
         parts = [
             ValidationPart(
                 [place[name] for name in fold.valid],
-                [labels[name] for name in fold.valid],
+                [truth[name] for name in fold.valid],
                 BestEpoch("valid_uar", patience=self._patience),
             )
             for fold in folds
@@ -175,7 +151,7 @@ class ConversationTrainer:
         }
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = self._network(
+            network = self.network(
                 input_dim=arguments["input_dim"], n_classes=n_classes
             )
             brain = ConversationBrain(
@@ -195,15 +171,15 @@ class ConversationTrainer:
             )
             brain.fit(
                 brain.unfinished(range(1, self.steps + 1)),
-                store.loader(order, labels),
-                store.loader(batches_in_order(valid), labels),
+                store.loader(order, truth),
+                store.loader(batches_in_order(valid), truth),
                 progressbar=False,
             )
-        outcomes = []
+        results = []
         for fold, part in zip(folds, parts, strict=True):
             model = brain.model_of(part.best.state)
-            test = store.loader(batches_in_order(fold.test), labels)
-            outcomes.append(
+            test = store.loader(batches_in_order(fold.test), truth)
+            results.append(
                 FoldResult(
                     model,
                     arguments,
@@ -212,4 +188,97 @@ class ConversationTrainer:
                     part.best.history,
                 )
             )
-        return outcomes
+        return results
+
+
+@dataclass
+class ValidationPart:
+    """One fold's samples among all that are validated, and its best epoch."""
+
+    places: Sequence[int]
+    labels: Sequence[int]
+    best: BestEpoch
+
+
+class ConversationBrain(E2VBrain):
+    """Trains one model and keeps the best epoch of every fold it serves.
+
+    ``modules`` is ``{"model": ConversationModel}``; ``hparams`` has ``seed``,
+    ``vectors`` and ``units`` of all utterances, and ``parts``, a
+    :class:`ValidationPart` per fold.
+    """
+
+    def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
+        """Forget the predictions of the stage before."""
+        self._logits: list[torch.Tensor] = []
+
+    def on_fit_start(self) -> None:
+        """Put the utterances' vectors where the network is."""
+        super().on_fit_start()
+        self._vectors = self.hparams.vectors.to(self.device)
+        self._units = self.hparams.units.to(self.device)
+
+    def compute_forward(
+        self, batch: ConversationBatch, stage: sb.Stage
+    ) -> torch.Tensor:
+        """Logits [B, C]."""
+        return self._logits_of(self.modules.model, batch)
+
+    def _logits_of(
+        self, model: torch.nn.Module, batch: ConversationBatch
+    ) -> torch.Tensor:
+        batch = batch.to(self.device)
+        return model(
+            self._vectors,
+            self._units,
+            batch.rows,
+            batch.lengths,
+            batch.roles,
+            batch.turns,
+        )
+
+    def compute_objectives(
+        self, logits: torch.Tensor, batch: ConversationBatch, stage: sb.Stage
+    ) -> torch.Tensor:
+        """Cross-entropy, mean over the samples of the batch."""
+        if stage != sb.Stage.TRAIN:
+            self._logits.append(logits)
+        return F.cross_entropy(logits.float(), batch.labels.to(self.device))
+
+    def on_stage_end(
+        self, stage: sb.Stage, stage_loss: float, epoch: int | None = None
+    ) -> None:
+        """After validation, every fold looks at its own part of it."""
+        if stage == sb.Stage.TRAIN:
+            self._train_loss = float(stage_loss)
+        if stage == sb.Stage.VALID:
+            predicted = torch.cat(self._logits).argmax(dim=1).tolist()
+            for part in self.hparams.parts:
+                chosen = [predicted[place] for place in part.places]
+                entry = {
+                    "epoch": epoch,
+                    "train_loss": self._train_loss,
+                    "valid_uar": unweighted_accuracy(part.labels, chosen),
+                }
+                part.best.update(entry, self.modules.model.state_dict())
+
+    def unfinished(self, epochs: Iterable[int]) -> Iterator[int]:
+        """Epochs until no fold waits for a better one."""
+        return itertools.takewhile(
+            lambda _: not all(part.best.ended for part in self.hparams.parts),
+            epochs,
+        )
+
+    def model_of(self, state: Mapping[str, torch.Tensor]) -> torch.nn.Module:
+        """A copy of the model with the parameters of an epoch."""
+        model = copy.deepcopy(self.modules.model)
+        model.load_state_dict(state)
+        return model.eval()
+
+    def posteriors(
+        self, model: torch.nn.Module, batches: Iterable[ConversationBatch]
+    ) -> torch.Tensor:
+        """Class probabilities [N, C] on the CPU."""
+        with torch.no_grad():
+            logits = [self._logits_of(model, batch) for batch in batches]
+        return torch.cat(logits).float().softmax(dim=1).cpu()

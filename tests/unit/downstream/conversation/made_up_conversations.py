@@ -7,12 +7,10 @@ import torch
 
 from speechbrain_e2v.corpora.protocols import Fold, make_folds
 from speechbrain_e2v.corpora.utterance import Utterance
-from speechbrain_e2v.downstream.conversation.batches import Conversations
+from speechbrain_e2v.downstream.conversation.batches import SampleTensors
 from speechbrain_e2v.downstream.conversation.samples import samples_of
 from speechbrain_e2v.downstream.conversation.trainer import ConversationTrainer
-from speechbrain_e2v.downstream.conversation.utterance_vectors import (
-    UtteranceVectors,
-)
+from speechbrain_e2v.downstream.conversation.vectors import UtteranceVectors
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 
@@ -73,7 +71,7 @@ def material(rows, vectors, folds=10):
     samples = samples_of(rows, CLASSES)
     targets = [sample.target for sample in samples]
     inputs = UtteranceVectors(vectors, {"kind": "made up"}, "made up")
-    store = Conversations(rows, samples, [inputs])
+    store = SampleTensors(rows, samples, [inputs])
     labels = {u.id: CLASSES.index(u.emo) for u in targets}
     protocol = "leave_one_speaker_out_partner_validates"
     return store, labels, make_folds(protocol, targets, folds, 0)

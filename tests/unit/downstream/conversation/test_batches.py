@@ -5,13 +5,13 @@ import numpy as np
 from speechbrain_e2v.corpora.protocols import Fold
 from speechbrain_e2v.downstream.conversation.batches import (
     BatchesOfLikeLength,
-    Conversations,
+    SampleTensors,
 )
-from speechbrain_e2v.downstream.conversation.caveats import conversation_marks
-from speechbrain_e2v.downstream.conversation.samples import samples_of
-from speechbrain_e2v.downstream.conversation.utterance_vectors import (
-    UtteranceVectors,
+from speechbrain_e2v.downstream.conversation.samples import (
+    conversation_caveats,
+    samples_of,
 )
+from speechbrain_e2v.downstream.conversation.vectors import UtteranceVectors
 from tests.unit.downstream.conversation.test_samples import FOUR, spoken
 
 ROWS = spoken("A B C A B A C A", "d1") + spoken("B B A B A A B A B", "d2")
@@ -20,7 +20,7 @@ SAMPLES = samples_of(ROWS, FOUR, 6, 2)
 
 def conversations(samples=tuple(SAMPLES), digest="1"):
     vectors = UtteranceVectors(np.zeros((len(ROWS), 1)), {}, digest)
-    return Conversations(ROWS, samples, [vectors])
+    return SampleTensors(ROWS, samples, [vectors])
 
 
 def test_batches_hold_what_the_samples_say():
@@ -86,16 +86,18 @@ def test_batches_are_alike_in_length_and_come_in_any_order():
     assert longest != sorted(longest) and longest != sorted(longest)[::-1]
 
 
-def test_marks():
+def test_caveats():
     samples = samples_of(ROWS, FOUR, 6, 2)
     by_dialog = {d: tuple(s.target.id for s in samples if s.target.dialog == d)
                  for d in ("d1", "d2")}  # fmt: skip
     one, two = by_dialog["d1"], by_dialog["d2"]
     shared = "validation is of the same dialogues as test, but of other turns"
-    assert conversation_marks([Fold("x", one, two[:2], two[2:])], samples) == [
+    assert conversation_caveats(
+        [Fold("x", one, two[:2], two[2:])], samples
+    ) == [
         "test speakers are heard in the context of training samples",
         shared,
     ]
-    assert conversation_marks([Fold("x", one[:2], two, one[2:])], samples) == [
-        "test dialogues occur in training"
-    ]
+    assert conversation_caveats(
+        [Fold("x", one[:2], two, one[2:])], samples
+    ) == ["test dialogues occur in training"]

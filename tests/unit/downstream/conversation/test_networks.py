@@ -5,15 +5,19 @@ import math
 import pytest
 import torch
 
-from speechbrain_e2v.downstream.conversation.model import ConversationModel
 from speechbrain_e2v.downstream.conversation.networks import (
+    NETWORKS,
+    ConversationModel,
     MergedTurnsNetwork,
     RoutedNetwork,
     TimelineNetwork,
     merge_turns,
+    network_called,
+)
+from speechbrain_e2v.downstream.conversation.recurrent import (
+    RecurrentLayers,
     pick,
 )
-from speechbrain_e2v.downstream.conversation.recurrent import RecurrentLayers
 
 DIM, CLASSES = 5, 4
 OPTIONS = {
@@ -21,7 +25,6 @@ OPTIONS = {
     "lstm": {"cell": "lstm"},
     "both ways": {"bidirectional": True},
 }
-NETWORKS = (RoutedNetwork, TimelineNetwork, MergedTurnsNetwork)
 # Roles by turn: 0 speaker, 1 interlocutor, 2 somebody else.
 DIALOGUES = {
     "alternating": [[0, 0], [1], [0], [1, 1, 1], [0], [1]],
@@ -109,7 +112,7 @@ def test_merged_network_by_hand(name):
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", NETWORKS)
+@pytest.mark.parametrize("kind", NETWORKS.values())
 @pytest.mark.parametrize("options", OPTIONS)
 def test_company_does_not_matter(kind, options):
     """Alone, or beside any others, and whatever stands in the padding."""
@@ -132,7 +135,7 @@ def test_company_does_not_matter(kind, options):
         torch.testing.assert_close(found, together, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", NETWORKS)
+@pytest.mark.parametrize("kind", NETWORKS.values())
 def test_padding_gets_no_gradient_and_every_utterance_does(kind):
     chosen = network(kind, "gru")
     x, lengths, roles, turns = batch(
@@ -226,3 +229,10 @@ def test_learned_text_is_the_mean_of_its_units():
         found = model(vectors, units, rows, lengths, roles, roles)
         expected = model.network(x[None], lengths, roles, roles)
     torch.testing.assert_close(found, expected)
+
+
+def test_networks_by_name():
+    made = network_called("merged", hidden=6)(input_dim=DIM, n_classes=CLASSES)
+    assert isinstance(made, MergedTurnsNetwork)
+    with pytest.raises(ValueError, match="'route'; there are routed, timeline"):
+        network_called("route")

@@ -5,8 +5,8 @@ import pytest
 from speechbrain_e2v.corpora.protocols import make_folds
 from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.downstream.conversation.samples import (
-    describe,
     dialogues,
+    sample_counts,
     samples_of,
     turns_of,
 )
@@ -160,7 +160,7 @@ def test_description():
     emotions = ["sad"] * 6 + [None, "happy", "sad"]
     rows = spoken("A B A A B A B A B", emotions=emotions)
     samples = samples_of(rows, FOUR)
-    assert describe(rows, samples, FOUR) == {
+    assert sample_counts(rows, samples, FOUR) == {
         "dialogues": 1,
         "utterances": 9,
         "single_utterance_turns": 7,

@@ -5,10 +5,12 @@ from fractions import Fraction
 import pytest
 
 from speechbrain_e2v.downstream.classification.targets import ClassTargets
-from speechbrain_e2v.downstream.conversation.task import Inputs, counts_table
-from speechbrain_e2v.downstream.conversation.utterance_vectors import (
-    UtteranceVectors,
+from speechbrain_e2v.downstream.conversation.inputs import (
+    LoadedInputs,
+    chosen_sources,
 )
+from speechbrain_e2v.downstream.conversation.task import counts_table
+from speechbrain_e2v.downstream.conversation.vectors import UtteranceVectors
 from speechbrain_e2v.downstream.results import summarise
 
 CLASSES = ("angry", "happy", "neutral", "sad")
@@ -67,11 +69,11 @@ def test_scores_are_of_the_pooled_matrix():
 def test_inputs_of_both_kinds():
     speech = UtteranceVectors(None, {"kind": "s", "card": {}}, "1")
     text = UtteranceVectors(None, {"kind": "t"}, "2")
-    both = Inputs({"speech": speech, "text": text})
+    both = LoadedInputs({"speech": speech, "text": text})
     assert both.modality == "speech+text"
     assert both.description == {"kind": "s", "card": {}, "text": {"kind": "t"}}
-    digests = {both.digest, Inputs({"speech": speech}).digest}
-    assert len(digests | {Inputs({"text": text}).digest}) == 3
+    digests = {both.digest, LoadedInputs({"speech": speech}).digest}
+    assert len(digests | {LoadedInputs({"text": text}).digest}) == 3
 
 
 def test_counts_without_published_ones():
@@ -81,3 +83,29 @@ def test_counts_without_published_ones():
         "published_per_class": {},
     }  # fmt: skip
     assert counts_table(about).splitlines()[-1].split() == ["all", "2", "-"]
+
+
+SOURCES = {"speech": 1, "vectors": 2, "bert": 3, "pieces": 4}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "chosen"),
+    [
+        ("speech", {"speech": 1}),
+        ("vectors", {"speech": 2}),
+        ("pieces", {"text": 4}),
+        ("pieces+vectors", {"speech": 2, "text": 4}),
+    ],
+)
+def test_inputs_by_name(inputs, chosen):
+    found = chosen_sources(inputs, SOURCES)
+    assert list(found.items()) == list(chosen.items())
+
+
+@pytest.mark.parametrize(
+    "inputs", ["text", "", "speech+vectors", "bert+pieces", "speech+", None,
+               "speech+speech"],
+)  # fmt: skip
+def test_inputs_that_cannot_be(inputs):
+    with pytest.raises(ValueError, match=f"inputs is {inputs!r}; give speech"):
+        chosen_sources(inputs, SOURCES)

@@ -8,19 +8,17 @@ import torch
 
 from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.downstream.conversation import trainer as conversation
-from speechbrain_e2v.downstream.conversation.batches import Conversations
+from speechbrain_e2v.downstream.conversation.batches import SampleTensors
 from speechbrain_e2v.downstream.conversation.inputs import fitted_inputs
-from speechbrain_e2v.downstream.conversation.model import ConversationModel
 from speechbrain_e2v.downstream.conversation.networks import (
+    ConversationModel,
     MergedTurnsNetwork,
     RoutedNetwork,
     TimelineNetwork,
 )
 from speechbrain_e2v.downstream.conversation.samples import samples_of
-from speechbrain_e2v.downstream.conversation.transcripts import TextPieces
-from speechbrain_e2v.downstream.conversation.utterance_vectors import (
-    UtteranceVectors,
-)
+from speechbrain_e2v.downstream.conversation.text import TextPieces
+from speechbrain_e2v.downstream.conversation.vectors import UtteranceVectors
 from speechbrain_e2v.downstream.process_pool import usable_processes
 from speechbrain_e2v.metrics import unweighted_accuracy
 from tests.unit.downstream.conversation.made_up_conversations import (
@@ -83,7 +81,7 @@ def test_the_future_reaches_no_prediction(network, bidirectional):
     ]  # fmt: skip
     values = np.zeros((len(rows), 1), np.float32)
     samples = samples_of(rows, ["sad"], context_turns=3, min_context_turns=1)
-    store = Conversations(rows, samples, [UtteranceVectors(values, {}, "")])
+    store = SampleTensors(rows, samples, [UtteranceVectors(values, {}, "")])
     torch.manual_seed(0)
     made = network(3, 4, hidden=5, bidirectional=bidirectional)
     model = ConversationModel(made).eval()
@@ -188,7 +186,7 @@ def test_text_is_learned_from_the_training_part_alone():
     def inputs(rows):
         text = TextPieces(60, 5).load(rows, None, "cpu")
         numbers = UtteranceVectors(vectors, {}, "")
-        store = Conversations(rows, samples, [numbers, text])
+        store = SampleTensors(rows, samples, [numbers, text])
         return store, *fitted_inputs(store, fold.train)
 
     store, joined, units, n_units, unit_dim = inputs(rows)

@@ -9,8 +9,8 @@ import sentencepiece
 import torch
 
 from speechbrain_e2v.corpora.utterance import Utterance
-from speechbrain_e2v.downstream.conversation.bert_vectors import BertVectors
-from speechbrain_e2v.downstream.conversation.transcripts import (
+from speechbrain_e2v.downstream.conversation.text import (
+    BertVectors,
     TextPieces,
     count_pieces,
     encode_pieces,

@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from speechbrain_e2v.corpora.utterance import Utterance
-from speechbrain_e2v.downstream.conversation.scaling import fit_scaling
-from speechbrain_e2v.downstream.conversation.utterance_vectors import (
+from speechbrain_e2v.downstream.conversation.vectors import (
     ReducedVectors,
     SpeechVectors,
     UtteranceVectors,
     VectorFile,
-    files_of_vectors,
+    VectorFiles,
+    fit_scaling,
 )
 from speechbrain_e2v.inference.feature_store import write_features
 
@@ -35,7 +35,7 @@ def test_files_in_any_order(tmp_path):
         assert loaded.values.tolist() == expected
         digests.add(loaded.digest)
     assert len(digests) == 1
-    joined = files_of_vectors(paths).load(ROWS, None, "cpu")
+    joined = VectorFiles(paths).load(ROWS, None, "cpu")
     assert joined.values.tolist() == [row * 2 for row in expected]
     assert joined.description["kind"] == "vectors of a.npz, vectors of b.npy"
 
@@ -72,7 +72,7 @@ def test_missing_files(tmp_path):
     with pytest.raises(ValueError, match=r"needs .*v.ids.txt beside it"):
         VectorFile(tmp_path / "v.npy").load(ROWS, None, "cpu")
     with pytest.raises(ValueError, match="no files"):
-        files_of_vectors([])
+        VectorFiles(None).load(ROWS, None, "cpu")
 
 
 def test_speech_is_the_mean_over_frames(tmp_path, monkeypatch):
@@ -84,11 +84,11 @@ def test_speech_is_the_mean_over_frames(tmp_path, monkeypatch):
 
     frames = {"u1": torch.rand(3, 2), "u2": torch.rand(5, 2)}
     folder = write_features(tmp_path / "store", frames.items())
-    from speechbrain_e2v.downstream.conversation import utterance_vectors
+    from speechbrain_e2v.downstream.conversation import vectors
     from speechbrain_e2v.inference.feature_store import FeatureStore
 
     monkeypatch.setattr(
-        utterance_vectors, "cached_features", lambda *_: FeatureStore(folder)
+        vectors, "cached_features", lambda *_: FeatureStore(folder)
     )
     loaded = SpeechVectors(Upstream).load(ROWS, tmp_path, "cpu")
     expected = [frames[u.id].mean(dim=0).numpy() for u in ROWS]

@@ -1,73 +1,70 @@
 """One vector per utterance, from an encoder or from a file.
 
 A source has ``load(utterances, cache, device)``, which gives
-:class:`UtteranceVectors` with a row per utterance in the order given. What is
-learned from the rows of the training part comes later, see
-:mod:`speechbrain_e2v.downstream.conversation.scaling`.
+:class:`UtteranceVectors` with a row per utterance in the order given.
 """
 
 import hashlib
 import zipfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
+from sklearn.decomposition import PCA
 
+from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.downstream.feature_cache import cached_features
 
 
 @dataclass(frozen=True)
 class UtteranceVectors:
-    """Vectors of a corpus.
+    """Vectors of a corpus [U, D], float32 and finite.
 
-    Arguments
-    ---------
-    values : numpy.ndarray
-        [U, D], float32, finite.
-    description : dict
-        What ``results.json`` shall say of them; has ``kind``.
-    digest : str
-        Changes with the values.
-    reduce_to : int or None
-        Width after a principal component analysis of the training part.
+    ``description`` is for ``results.json`` and has ``kind``; ``digest``
+    changes with the values; ``reduce_to`` is their width after a principal
+    component analysis of the training part.
 
-    Example
-    -------
     >>> UtteranceVectors(np.ones((3, 8)), {}, "", reduce_to=2).dim
     2
     """
 
     values: np.ndarray
-    description: dict
+    description: dict[str, Any]
     digest: str
     reduce_to: int | None = None
 
     @property
-    def dim(self):
+    def dim(self) -> int:
         """Width after the reduction."""
         return self.reduce_to or self.values.shape[1]
 
 
+class Source(Protocol):
+    """What vectors come from."""
+
+    def load(
+        self, utterances: Sequence[Utterance], cache: str | Path, device: str
+    ) -> UtteranceVectors:
+        """Vectors of the utterances, computed at most once in ``cache``."""
+
+
 class SpeechVectors:
-    """The mean over frames of an encoder's output.
+    """The mean over frames of what an upstream gives.
 
-    Arguments
-    ---------
-    upstream : callable
-        ``upstream(device=...)``, see ``downstream.upstreams``.
-
-    Example
-    -------
     >>> from speechbrain_e2v.downstream.mfcc import MfccStatistics
     >>> SpeechVectors(MfccStatistics).upstream().dim
     240
     """
 
-    def __init__(self, upstream):
+    def __init__(self, upstream: Callable[..., Any]) -> None:
         self.upstream = upstream
 
-    def load(self, utterances, cache, device):
-        """Vectors of the utterances' audio, computed at most once."""
+    def load(
+        self, utterances: Sequence[Utterance], cache: str | Path, device: str
+    ) -> UtteranceVectors:
+        """Vectors of the utterances' audio."""
         upstream = self.upstream(device=device)
         store = cached_features(cache, upstream, utterances)
         values = store.means([u.id for u in utterances])
@@ -81,14 +78,6 @@ class VectorFile:
     vectors, and ``x.ids.txt`` beside it one id a line. Utterances in any
     order; more than needed are no error.
 
-    Arguments
-    ---------
-    path : str or Path
-        The file.
-
-    Example
-    -------
-    >>> from speechbrain_e2v.corpora.utterance import Utterance
     >>> path = getfixture("tmp_path") / "x.npz"
     >>> np.savez(path, ids=["b", "a"], vectors=[[1.0], [2.0]])
     >>> rows = [Utterance("a", "a.wav")]
@@ -96,10 +85,12 @@ class VectorFile:
     [[2.0]]
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
-    def load(self, utterances, cache, device):
+    def load(
+        self, utterances: Sequence[Utterance], cache: str | Path, device: str
+    ) -> UtteranceVectors:
         """Vectors of the utterances; raises ValueError naming the trouble."""
         ids, vectors = self._read()
         if vectors.ndim != 2 or ids.ndim != 1 or len(ids) != len(vectors):
@@ -135,7 +126,7 @@ class VectorFile:
         }
         return UtteranceVectors(values, description, digest)
 
-    def _read(self):
+    def _read(self) -> tuple[np.ndarray, np.ndarray]:
         if not self.path.is_file():
             raise ValueError(f"there is no file of vectors {self.path}")
         if self.path.suffix == ".npy":
@@ -144,8 +135,8 @@ class VectorFile:
                 raise ValueError(
                     f"{self.path} needs {names} beside it, one id a line"
                 )
-            ids = names.read_text(encoding="utf-8").split("\n")
-            ids = np.array([name for name in ids if name])
+            lines = names.read_text(encoding="utf-8").split("\n")
+            ids = np.array([name for name in lines if name])
             return ids, np.load(self.path)
         try:
             with np.load(self.path) as arrays:
@@ -157,23 +148,29 @@ class VectorFile:
             ) from e
 
 
-class JoinedVectors:
-    """Several sources side by side.
+class VectorFiles:
+    """One file of vectors, or several side by side.
 
-    Arguments
-    ---------
-    sources : sequence
-        Sources, such as ``VectorFile``.
+    >>> len(VectorFiles(["egemaps.npz", "wav2vec2.npz"]).files)
+    2
     """
 
-    def __init__(self, sources):
-        if not sources:
-            raise ValueError("no files of vectors are given")
-        self.sources = list(sources)
+    def __init__(self, paths: str | Path | Sequence[str | Path] | None) -> None:
+        if paths is None:
+            paths = []
+        listed = [paths] if isinstance(paths, (str, Path)) else paths
+        self.files = [VectorFile(path) for path in listed]
 
-    def load(self, utterances, cache, device):
+    def load(
+        self, utterances: Sequence[Utterance], cache: str | Path, device: str
+    ) -> UtteranceVectors:
         """Vectors [U, sum of D]."""
-        parts = [s.load(utterances, cache, device) for s in self.sources]
+        if not self.files:
+            raise ValueError(
+                "no files of vectors are given; add --vectors FILE, or "
+                "--vectors '[FILE, FILE]' for several side by side"
+            )
+        parts = [f.load(utterances, cache, device) for f in self.files]
         description = {
             "kind": ", ".join(part.description["kind"] for part in parts),
             "parts": [part.description for part in parts],
@@ -183,44 +180,22 @@ class JoinedVectors:
         return UtteranceVectors(values, description, digest.hexdigest())
 
 
-def files_of_vectors(paths):
-    """Vectors of one file, or of several side by side.
-
-    Arguments
-    ---------
-    paths : str or list of str
-        For :class:`VectorFile`.
-
-    Example
-    -------
-    >>> len(files_of_vectors(["egemaps.npz", "wav2vec2.npz"]).sources)
-    2
-    """
-    paths = [paths] if isinstance(paths, (str, Path)) else paths
-    return JoinedVectors([VectorFile(path) for path in paths])
-
-
 class ReducedVectors:
     """A source whose vectors are reduced, by what training folds show.
 
-    Arguments
-    ---------
-    source : object
-        Any source.
-    dim : int or None
-        Width that is left; ``None`` leaves the source alone.
+    ``dim`` is the width that is left; ``None`` leaves the source alone.
 
-    Example
-    -------
     >>> ReducedVectors(VectorFile("bert.npz"), 378).dim
     378
     """
 
-    def __init__(self, source, dim):
+    def __init__(self, source: Source, dim: int | None) -> None:
         self.source = source
         self.dim = dim
 
-    def load(self, utterances, cache, device):
+    def load(
+        self, utterances: Sequence[Utterance], cache: str | Path, device: str
+    ) -> UtteranceVectors:
         """Vectors, not yet reduced."""
         vectors = self.source.load(utterances, cache, device)
         if self.dim is None:
@@ -230,11 +205,54 @@ class ReducedVectors:
             raise ValueError(
                 f"vectors of {width} numbers cannot be reduced to {self.dim}"
             )
-        description = {**vectors.description, "reduced_to": self.dim}
-        digest = f"{vectors.digest}|{self.dim}"
         return replace(
             vectors,
             reduce_to=self.dim,
-            description=description,
-            digest=digest,
+            description={**vectors.description, "reduced_to": self.dim},
+            digest=f"{vectors.digest}|{self.dim}",
         )
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """``((x - center [D]) @ components.T [D, D']) / scale [D']``."""
+
+    center: np.ndarray
+    components: np.ndarray | None
+    scale: np.ndarray
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """Scaled values [U, D'], float32."""
+        values = values - self.center
+        if self.components is not None:
+            values = values @ self.components.T
+        return (values / self.scale).astype(np.float32)
+
+
+def fit_scaling(vectors: UtteranceVectors, rows: Sequence[int]) -> Scaling:
+    """Principal components and standard deviations of the training rows.
+
+    No other row is looked at. After it these rows have mean 0 and, in each
+    dimension that is not constant, deviation 1. Raises ValueError when there
+    are fewer rows than components.
+
+    >>> vectors = UtteranceVectors(np.array([[1.0], [3.0], [9.0]]), {}, "")
+    >>> fit_scaling(vectors, [0, 1])(vectors.values).tolist()
+    [[-1.0], [1.0], [7.0]]
+    """
+    values = vectors.values[rows].astype(np.float64)
+    components = None
+    center = values.mean(axis=0)
+    if vectors.reduce_to is not None:
+        if len(values) < vectors.reduce_to:
+            raise ValueError(
+                f"{len(values)} training utterances cannot give "
+                f"{vectors.reduce_to} principal components; reduce to fewer"
+            )
+        pca = PCA(vectors.reduce_to, svd_solver="full").fit(values)
+        components = pca.components_
+        values = (values - center) @ components.T
+    scale = values.std(axis=0)
+    # A constant dimension stays what it is: zero after centring.
+    scale[scale < 1e-8] = 1.0
+    return Scaling(center, components, scale)
