@@ -181,7 +181,7 @@ def test_iemocap_end_to_end(run, capsys):
     assert len(set(tested)) == about["samples"]
     (row,) = read_rows([folder / "results.json"])
     assert row.paper.scores == {"ua": 77.19, "macro_f1": 76.71}
-    assert row.trained and row.marks == tuple(results["protocol"]["marks"])
+    assert row.trained and row.caveats == tuple(results["protocol"]["marks"])
     assert main(["table", str(folder)]) == 0
     table = capsys.readouterr().out
     assert "| IEMOCAP conversation, speech | leave_one_speaker_out" in table
@@ -280,4 +280,4 @@ def test_meld_parts_are_the_official_ones(run):
 def test_one_line_errors(options, message, run, monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(SystemExit, match=message):
-        run("IEMOCAP", *options, speech=False)
+        run("IEMOCAP", *options, speech="--inputs" not in options)

@@ -84,10 +84,11 @@ def time_of(utterance: Utterance) -> tuple[float, float]:
         (utterance.start, utterance.stop),
         (extra.get("position"), extra.get("position")),
     ):
-        if None not in times:
-            if not all(math.isfinite(time) for time in times):
+        begin, end = times
+        if begin is not None and end is not None:
+            if not (math.isfinite(begin) and math.isfinite(end)):
                 raise ValueError(f"{_where(utterance)}: times {times}")
-            return times
+            return begin, end
     raise ValueError(
         f"{_where(utterance)} has no time: start and stop, turn_start and "
         "turn_end, or position is needed to put a dialogue in order"

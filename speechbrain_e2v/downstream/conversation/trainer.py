@@ -222,7 +222,7 @@ class ConversationBrain(E2VBrain):
         self, batch: ConversationBatch, stage: sb.Stage
     ) -> torch.Tensor:
         """Logits [B, C]."""
-        return self._logits_of(self.modules.model, batch)
+        return self._logits_of(self.modules["model"], batch)
 
     def _logits_of(
         self, model: torch.nn.Module, batch: ConversationBatch
@@ -260,7 +260,7 @@ class ConversationBrain(E2VBrain):
                     "train_loss": self._train_loss,
                     "valid_uar": unweighted_accuracy(part.labels, chosen),
                 }
-                part.best.update(entry, self.modules.model.state_dict())
+                part.best.update(entry, self.modules["model"].state_dict())
 
     def unfinished(self, epochs: Iterable[int]) -> Iterator[int]:
         """Epochs until no fold waits for a better one."""
@@ -271,7 +271,7 @@ class ConversationBrain(E2VBrain):
 
     def model_of(self, state: Mapping[str, torch.Tensor]) -> torch.nn.Module:
         """A copy of the model with the parameters of an epoch."""
-        model = copy.deepcopy(self.modules.model)
+        model = copy.deepcopy(self.modules["model"])
         model.load_state_dict(state)
         return model.eval()
 
