@@ -8,7 +8,7 @@ import yaml
 
 from speechbrain_e2v.report.paper import paper_row, paper_rows
 
-_FRAGMENT = re.compile(r"!include:\S*/(\w+)_probe\.yaml")
+_BASE = re.compile(r"^base: \S*/(\w+)\.yaml", flags=re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Plan:
     """One experiment of a recipe: ``recipes/<recipe>/hparams/<yaml>``.
 
     ``overridden``: protocol and folds are given on the command line; ``head``:
-    the fragment of the probe, ``linear`` or ``sentiment``.
+    the base of the yaml, ``linear`` or ``sentiment``.
 
     >>> Plan("EmoDB", "linear.yaml", "random_kfold", 10, False, "linear").task
     'emotion'
@@ -72,7 +72,7 @@ def recipe_plans(folder: str | Path) -> list[Plan]:
             continue
         text = path.read_text("utf-8")
         values = yaml.load(text, Loader=_Plain)
-        fragment = _FRAGMENT.search(text)
+        base = _BASE.search(text)
         for key in ("protocol", "n_folds"):
             if not values.get(key):
                 raise ValueError(f"{path}: there is no {key}")
@@ -83,7 +83,7 @@ def recipe_plans(folder: str | Path) -> list[Plan]:
                 values["protocol"],
                 values["n_folds"],
                 False,
-                fragment[1] if fragment else "linear",
+                base[1] if base else "linear",
             )
         )
     known = {plan.protocol for plan in plans}

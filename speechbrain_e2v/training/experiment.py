@@ -7,6 +7,7 @@ hyperparameters would reset the yaml's own options to their defaults).
 
 import contextlib
 import difflib
+import io
 import logging
 import re
 import sys
@@ -17,11 +18,14 @@ from typing import Any
 
 import speechbrain as sb
 import yaml
-from hyperpyyaml import load_hyperpyyaml
+from hyperpyyaml import load_hyperpyyaml, resolve_references
 from ruamel.yaml.error import YAMLError
+from speechbrain.utils.distributed import if_main_process
 from speechbrain.utils.run_opts import RunOptions
 
+from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.training.devices import usable_device
+from speechbrain_e2v.training.yaml_bases import merged_yaml
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Experiment:
     run_opts: RunOptions
     """Device, precision and so on, as given on the command line."""
     file: Path
+    text: str
+    """Of the yaml over its bases."""
     overrides: str
     """As yaml text."""
     command: list[str]
@@ -40,11 +46,17 @@ class Experiment:
 
     def make_folder(self) -> None:
         """Create ``output_folder`` with log.txt and hyperparams.yaml."""
-        sb.create_experiment_directory(
-            experiment_directory=self.hparams["output_folder"],
-            hyperparams_to_save=str(self.file),
-            overrides=self.overrides,
-        )
+        folder = self.hparams["output_folder"]
+        sb.create_experiment_directory(experiment_directory=folder)
+        if if_main_process():
+            resolved = resolve_references(
+                _stream(self.file, self.text), self.overrides
+            )
+            replace_text(
+                Path(folder) / "hyperparams.yaml",
+                f"# {self.file} with its bases and options\n"
+                f"# yamllint disable\n{resolved.read()}",
+            )
         # log.txt is written at level DEBUG, which is chatty in a plot.
         logging.getLogger("matplotlib").setLevel(logging.WARNING)
 
@@ -83,20 +95,28 @@ def load_experiment(
     if run_opts.device:
         usable_device(run_opts.device)
     _check_overrides(argv, overrides)
-    text = file.read_text(encoding="utf-8")
-    with open(file, encoding="utf-8") as stream:
+    try:
+        text = merged_yaml(file)
         try:
-            hparams = load_hyperpyyaml(stream, overrides)
+            hparams = load_hyperpyyaml(_stream(file, text), overrides)
         except (KeyError, ValueError) as error:
             raise ValueError(_explained(error, file, text)) from error
-        except YAMLError as error:
-            raise ValueError(f"{file} is not readable: {error}") from error
+    except YAMLError as error:
+        raise ValueError(f"{file} is not readable: {error}") from error
     used = known_keys(hparams) if callable(known_keys) else known_keys
     known = {*used, *re.findall(r"<(\w+)", text)}
     for key in hparams:
         if key not in known and not key.startswith("__"):
             raise ValueError(f"{file}: unknown key {_hint(key, known)}")
-    return Experiment(hparams, run_opts, file, overrides, [sys.argv[0], *argv])
+    command = [sys.argv[0], *argv]
+    return Experiment(hparams, run_opts, file, text, overrides, command)
+
+
+def _stream(file: Path, text: str) -> io.StringIO:
+    """A stream with the name that HyperPyYAML looks for includes beside."""
+    stream = io.StringIO(text)
+    stream.name = str(file)  # type: ignore[attr-defined]  # as a file has it
+    return stream
 
 
 @contextlib.contextmanager

@@ -1,11 +1,14 @@
 """Every yaml loads, with its objects built."""
 
+import io
 import re
 from pathlib import Path
 
 import pytest
 import torch
 from hyperpyyaml import load_hyperpyyaml
+
+from speechbrain_e2v.training.yaml_bases import merged_yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FRAGMENTS = REPOSITORY / "hparams" / "fragments"
@@ -18,10 +21,25 @@ YAMLS = sorted(
 )
 PLACEHOLDER = re.compile(r"^(\w+):\s*!PLACEHOLDER", flags=re.MULTILINE)
 INCLUDE = re.compile(r"!include:(\S+)")
+BASE = re.compile(r"[^\s,\[\]]+\.yaml")
 
 
 def name_of(path):
     return path.relative_to(REPOSITORY).as_posix()
+
+
+def stream_of(path):
+    stream = io.StringIO(merged_yaml(path))
+    stream.name = str(path)  # where includes are looked for
+    return stream
+
+
+def named_in(path):
+    """Files that a yaml includes or has for bases."""
+    text = path.read_text(encoding="utf-8")
+    bases = re.findall(r"^base: (.+)$", text, flags=re.MULTILINE)
+    names = INCLUDE.findall(text) + BASE.findall(" ".join(bases))
+    return {(path.parent / name).resolve() for name in names}
 
 
 def test_there_are_some():
@@ -32,7 +50,7 @@ def test_there_are_some():
 
 @pytest.mark.parametrize("path", YAMLS, ids=name_of)
 def test_yaml_loads(path, tmp_path):
-    text = path.read_text(encoding="utf-8")
+    text = merged_yaml(path)
     overrides = {
         key: [f"{key}.json"] if key == "manifests" else f"/nowhere/{key}"
         for key in PLACEHOLDER.findall(text)
@@ -40,8 +58,8 @@ def test_yaml_loads(path, tmp_path):
     assert "output_folder" in text, "a run has to say where it writes"
     overrides["output_folder"] = str(tmp_path)
     # Shapes without memory: the large models are built in no time.
-    with open(path, encoding="utf-8") as file, torch.device("meta"):
-        hparams = load_hyperpyyaml(file, overrides)
+    with torch.device("meta"):
+        hparams = load_hyperpyyaml(stream_of(path), overrides)
     for name, module in hparams.get("modules", {}).items():
         assert isinstance(module, torch.nn.Module), name
         # `!copy`, or one key built twice, would train another model than the
@@ -51,18 +69,14 @@ def test_yaml_loads(path, tmp_path):
 
 @pytest.mark.parametrize("path", YAMLS, ids=name_of)
 def test_unknown_keys_are_refused(path):
-    with open(path, encoding="utf-8") as file, torch.device("meta"):
-        with pytest.raises(KeyError, match="no_such_key"):
-            load_hyperpyyaml(file, {"no_such_key": 1})
+    with torch.device("meta"), pytest.raises(KeyError, match="no_such_key"):
+        load_hyperpyyaml(stream_of(path), {"no_such_key": 1})
 
 
 def test_fragments_are_used():
     """What nothing includes is loaded by no test."""
-    included = {
-        (path.parent / target).resolve()
-        for path in [*YAMLS, *FRAGMENTS.glob("*.yaml")]
-        for target in INCLUDE.findall(path.read_text(encoding="utf-8"))
-    }
+    files = [*YAMLS, *FRAGMENTS.glob("*.yaml")]
+    included = set().union(*map(named_in, files))
     assert set(FRAGMENTS.glob("*.yaml")) <= included
     assert all(path.is_file() for path in included)
 

@@ -17,6 +17,7 @@ from speechbrain_e2v.downstream.classification.probe import ProbeTrainer
 from speechbrain_e2v.downstream.run import downstream
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.published.encoder_folder import save_encoder
+from speechbrain_e2v.training.yaml_bases import merged_yaml
 from tests.recipes.fake_corpora import RECIPES, recipe
 
 HPARAMS = RECIPES / "EmoDB" / "hparams"
@@ -70,7 +71,7 @@ def run(data_folder, encoder_folder, tmp_path_factory):
             *("--n_folds", "3", "--noprogressbar", "--device", "cpu"),
             *options,
         ]
-        text = (HPARAMS / f"{name}.yaml").read_text()
+        text = merged_yaml(HPARAMS / f"{name}.yaml")
         if "encoder: !PLACEHOLDER" in text:
             argv += ["--encoder", str(encoder_folder)]
         if "number_of_epochs:" in text:

@@ -184,12 +184,7 @@ def test_errors_name_what_is_wrong(encoder, tmp_path):
     assert "Ses01F_impro01_F000.wav): arousal is 8.0" in message(
         "IEMOCAP", folder
     )
-    text = yaml.read_text().replace(
-        "!new:speechbrain_e2v.downstream.regression.task.Regression",
-        "regression",
-    )
-    text = text.replace("../../../hparams", str(PROBES.parent))
-    make_text(tmp_path / "x.yaml", text)
+    make_text(tmp_path / "x.yaml", f"base: {yaml}\ntask: regression\n")
     with pytest.raises(SystemExit, match="task is 'regression'; name a class"):
         run("IEMOCAP", tmp_path / "x.yaml", folder, tmp_path / "r", *options)
 
@@ -215,19 +210,18 @@ class Rectified:
         ]
 
 
-@pytest.mark.parametrize("stem", ["linear", "regression"])
-def test_any_upstream_can_be_named(stem, tmp_path):
-    yaml = RECIPES / "CMU-MOSI" / "hparams" / f"{stem}.yaml"
-    first, rest = yaml.read_text().split("upstream: ")
-    rest = rest.split("\n\n", 1)[1]
-    lines = f"{first}upstream: !name:{__name__}.Rectified\n\n{rest}"
-    lines = lines.replace("../../../hparams", str(PROBES.parent)).splitlines()
-    # an unused key would be refused
-    kept = [x for x in lines if not x.startswith(("encoder:", "layer:"))]
-    make_text(tmp_path / "x.yaml", "\n".join(kept) + "\n")
+@pytest.mark.parametrize("probe", ["linear_probe", "regression_frames"])
+def test_any_upstream_can_be_named(probe, tmp_path):
+    fragments = PROBES.parent / "fragments"
+    bases = [f"{fragments / name}.yaml" for name in ("frozen_features", probe)]
+    make_text(
+        tmp_path / "x.yaml",
+        f"base: [{', '.join(bases)}]\nprotocol: official\nn_folds: 1\n"
+        f"output_folder: x\nupstream: !name:{__name__}.Rectified\n",
+    )
     results = run(
         "CMU-MOSI", tmp_path / "x.yaml", mosi(tmp_path / "c"),
-        tmp_path / "run", "--number_of_epochs", "1",
+        tmp_path / "run", "--number_of_epochs", "1", "--seeds", "[1]",
     )  # fmt: skip
     assert results["upstream"] == {"kind": "rectified waveform"}
     assert results["feature_layer"] is None
