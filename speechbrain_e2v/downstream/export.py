@@ -8,7 +8,7 @@ utterances.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 import yaml
@@ -35,7 +35,8 @@ from speechbrain_e2v.published.load import load_pretrained
 from speechbrain_e2v.published.state_dict_check import load_strict
 from speechbrain_e2v.training.devices import usable_device
 
-_HEADS = {
+Head: TypeAlias = heads.FrameMLPHead | heads.LinearHead | heads.WeightedSumHead
+_HEADS: dict[str, type[Head]] = {
     "FrameMLPHead": heads.FrameMLPHead,
     "LinearHead": heads.LinearHead,
     "WeightedSumHead": heads.WeightedSumHead,
@@ -176,7 +177,13 @@ def classifier_from_run(
     )
     if calibrated:
         about["calibration"] = calibrate_on_validation(
-            trained, run, results, choice, data_folder, progress
+            trained,
+            run,
+            results,
+            choice.number,
+            choice.result,
+            data_folder,
+            progress,
         )
         classifier.temperature = about["calibration"]["temperature"]
     return trained
@@ -254,7 +261,7 @@ def choose(
     return Choice(*best, reason)
 
 
-def read_head(folder: str | Path) -> torch.nn.Module:
+def read_head(folder: str | Path) -> Head:
     """Read the head of ``folds/<number>/seed<seed>``."""
     path = Path(folder) / "probe.json"
     about = read_json(path, dict[str, Any])
@@ -271,7 +278,7 @@ def read_head(folder: str | Path) -> torch.nn.Module:
 def join(
     encoder: Emotion2vecEncoder,
     layer: Layer,
-    head: torch.nn.Module,
+    head: Head,
     on_means: bool,
 ) -> tuple[UtteranceEmbedding, EmbeddingClassifier]:
     """Split encoder and head at the mean over frames.
@@ -329,7 +336,7 @@ def _product(last: torch.nn.Linear, first: torch.nn.Linear) -> torch.nn.Linear:
 def _encoder_path(run: str | Path) -> str:
     path = Path(run) / "hyperparams.yaml"
     node = yaml.compose(path.read_text("utf-8"))  # builds nothing
-    for key, value in node.value:
+    for key, value in node.value if node is not None else ():
         if key.value == "encoder" and isinstance(value, yaml.ScalarNode):
             return value.value
     raise ValueError(

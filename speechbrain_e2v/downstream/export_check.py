@@ -7,7 +7,6 @@ what was trained; validation utterances then give the temperature.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch.nn.functional import pad
@@ -25,13 +24,6 @@ from speechbrain_e2v.lobes.lengths import MIN_SAMPLES, SAMPLE_RATE
 from speechbrain_e2v.metrics import weighted_accuracy
 
 _BATCH_SECONDS = 60.0
-
-
-class Fold(Protocol):
-    """`export.Choice`."""
-
-    number: int
-    result: dict
 
 
 def compare_on_test(
@@ -75,11 +67,12 @@ def calibrate_on_validation(
     trained: TrainedClassifier,
     run: str | Path,
     results: dict,
-    choice: Fold,
+    number: int,
+    result: dict,
     data_folder: str | Path | None,
     progress: bool = True,
 ) -> dict:
-    """Fit a temperature on the validation utterances of a fold.
+    """Fit a temperature on the validation utterances of fold `number`.
 
     Gives what `calibrate` gives, with ``data`` and ``valid_wa``; `trained` has
     temperature 1.
@@ -97,8 +90,8 @@ def calibrate_on_validation(
         protocol["name"], utterances, protocol["n_folds"],
         protocol["split_seed"],
     )  # fmt: skip
-    fold = folds[choice.number]
-    if list(fold.test) != choice.result["test"]:
+    fold = folds[number]
+    if list(fold.test) != result["test"]:
         raise ValueError(
             f"{manifest} no longer gives the folds of this run: restore it, "
             "or export with --no_calibration."
@@ -108,7 +101,7 @@ def calibrate_on_validation(
     reference = labels.encode(valid)
     found = _log_posteriors(trained, valid, "calibration", progress)
     wa = weighted_accuracy(reference, found.argmax(dim=1).tolist())
-    recorded = choice.result["selection"]["valid_wa"]
+    recorded = result["selection"]["valid_wa"]
     if abs(wa - recorded) > 1.0 + 100.0 / len(valid):
         raise ValueError(
             f"validation WA is {wa:.2f} % with the exported classifier, but "
@@ -117,7 +110,7 @@ def calibrate_on_validation(
         )
     return {
         **calibrate(found, reference),
-        "data": f"validation utterances of fold {choice.number}",
+        "data": f"validation utterances of fold {number}",
         "valid_wa": {"recorded": recorded, "exported": wa},
     }
 

@@ -1,11 +1,14 @@
 """Emotions of utterances."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from speechbrain_e2v.inference.classifier_folder import (
     DESCRIPTION,
@@ -14,8 +17,8 @@ from speechbrain_e2v.inference.classifier_folder import (
 from speechbrain_e2v.inference.clips import (
     Audio,
     Clip,
-    clips_of,
-    is_alone,
+    clip_of,
+    listed,
     measure,
     plan_batches,
     read_batches,
@@ -38,16 +41,18 @@ class Prediction:
     `label` the stable English id, None when the best class was rejected;
     `published` the published string of that class; `score` the probability of
     the best class, rejected or not; `scores` that of every class shown;
-    `embedding` [D] the mean over the encoder's frames.
+    `embedding` [D] the mean over the encoder's frames. `error` says why there
+    is none of this.
     """
 
     source: str
-    label: str | None
-    published: str | None
-    score: float
-    scores: dict[str, float]
-    seconds: float
-    embedding: np.ndarray
+    label: str | None = None
+    published: str | None = None
+    score: float = math.nan
+    scores: dict[str, float] = field(default_factory=dict)
+    seconds: float = math.nan
+    embedding: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    error: ValueError | None = None
 
 
 class EmotionClassifier:
@@ -66,8 +71,8 @@ class EmotionClassifier:
     >>> classifier = EmotionClassifier(TrainedClassifier(
     ...     UtteranceEmbedding(encoder), EmbeddingClassifier(48, 3),
     ...     corpus_labels(["anger", "happiness", "sadness"])))
-    >>> [prediction] = classifier.classify([torch.randn(16000)],
-    ...                                    labels=["angry", "sad"])
+    >>> prediction = classifier.classify(torch.randn(16000),
+    ...                                  labels=["angry", "sad"])
     >>> round(sum(prediction.scores.values()), 4), list(prediction.scores)
     (1.0, ['angry', 'sad'])
     """
@@ -106,6 +111,19 @@ class EmotionClassifier:
         """Stable ids of the classes in the order of the outputs."""
         return [label.id for label in self.trained.labels]
 
+    @overload  # a str is a sequence of str
+    def classify(  # type: ignore[overload-overlap]
+        self,
+        audio: Audio,
+        labels: Sequence[str] | None = None,
+        merge: Mapping[str, Sequence[str]] | None = None,
+        reject: float | None = None,
+        sample_rate: int = SAMPLE_RATE,
+        batch_seconds: float = 60.0,
+        progress: bool = False,
+    ) -> Prediction: ...
+
+    @overload
     def classify(
         self,
         audio: Sequence[Audio],
@@ -114,15 +132,28 @@ class EmotionClassifier:
         reject: float | None = None,
         sample_rate: int = SAMPLE_RATE,
         batch_seconds: float = 60.0,
-    ) -> list[Prediction]:
+        progress: bool = False,
+    ) -> list[Prediction]: ...
+
+    def classify(
+        self,
+        audio: Audio | Sequence[Audio],
+        labels: Sequence[str] | None = None,
+        merge: Mapping[str, Sequence[str]] | None = None,
+        reject: float | None = None,
+        sample_rate: int = SAMPLE_RATE,
+        batch_seconds: float = 60.0,
+        progress: bool = False,
+    ) -> Prediction | list[Prediction]:
         """Classify utterances; a result does not depend on its batch.
 
         Arguments
         ---------
         audio
-            Paths of audio files of any rate, waveforms [S] or [S, channels]
-            of `sample_rate` Hz, or clips (:mod:`speechbrain_e2v.inference.\
-clips`). The result has their order.
+            A path of an audio file of any rate, a waveform [S] or [S,
+            channels] of `sample_rate` Hz, or a clip (:mod:`speechbrain_e2v.\
+inference.clips`), or several; a single one gives a single result, several a
+            list in their order, in which what cannot be used has an `error`.
         labels
             Only these classes compete; their probabilities add up to 1.
         merge
@@ -134,24 +165,27 @@ clips`). The result has their order.
 
         Raises
         ------
-        AudioError
-            Naming a file that cannot be used.
         ValueError
-            For unknown classes, or audio shorter than 400 samples.
+            For unknown classes; an AudioError or another one for a single
+            file or waveform that cannot be used.
         """
-        if is_alone(audio):
-            raise ValueError(
-                f"audio is one path ({audio}); give a list: [{str(audio)!r}]."
-            )
-        audio = list(audio)
+        several, alone = listed(audio)
+        outcomes = self.outcomes(
+            several, labels, merge, reject, sample_rate, batch_seconds
+        )
         found = {}
-        for index, outcome in self.outcomes(
-            audio, labels, merge, reject, sample_rate, batch_seconds
+        for index, outcome in tqdm(
+            outcomes, total=len(several), unit="utt", disable=not progress
         ):
-            if isinstance(outcome, ValueError):
+            if isinstance(outcome, Prediction):
+                found[index] = outcome
+            elif alone:
                 raise outcome
-            found[index] = outcome
-        return [found[index] for index in range(len(audio))]
+            else:
+                source = _source(several[index], index)
+                found[index] = Prediction(source, error=outcome)
+        ordered = [found[index] for index in range(len(several))]
+        return ordered[0] if alone else ordered
 
     def outcomes(
         self,
@@ -169,25 +203,34 @@ clips`). The result has their order.
         if reject is not None and not 0.0 <= reject <= 1.0:
             raise ValueError(f"reject is {reject}; give a probability, 0 to 1.")
         view = label_view(self.trained.labels, labels, merge)
-        clips = clips_of(audio, sample_rate)
+        clips, places = [], []
+        for index, item in enumerate(audio):
+            try:
+                clips.append(clip_of(item, sample_rate, f"array {index}"))
+                places.append(index)
+            except ValueError as error:
+                yield index, error
         lengths = measure(clips, MIN_SAMPLES)
-        for index, length in enumerate(lengths):
+        for index, length in zip(places, lengths, strict=True):
             if isinstance(length, ValueError):  # AudioError too
                 yield index, length
         batches = plan_batches(lengths, batch_seconds)
         for batch in read_batches(clips, batches, MIN_SAMPLES):
             usable = {}
-            for index, waveform in batch.items():
+            for place, waveform in batch.items():
                 if isinstance(waveform, ValueError):
-                    yield index, waveform
+                    yield places[place], waveform
                 else:
-                    usable[index] = waveform
+                    usable[place] = waveform
             if usable:
-                names = [_source(clips[index]) for index in usable]
-                predictions = self._predict(
+                names = [
+                    _source(clips[place], places[place]) for place in usable
+                ]
+                outcomes = self._predict(
                     list(usable.values()), names, view, reject
                 )
-                yield from zip(usable, predictions, strict=True)
+                for place, outcome in zip(usable, outcomes, strict=True):
+                    yield places[place], outcome
 
     def _predict(
         self,
@@ -195,12 +238,18 @@ clips`). The result has their order.
         names: list[str],
         view: LabelView,
         reject: float | None,
-    ) -> Iterator[Prediction]:
+    ) -> Iterator[Prediction | ValueError]:
         rows, embeddings = self.trained.log_posteriors(waveforms)
         table = view.probabilities(rows.double()).cpu()
         for name, wav, scores, embedding in zip(
             names, waveforms, table, embeddings.cpu(), strict=True
         ):
+            if not (scores.isfinite().all() and embedding.isfinite().all()):
+                yield ValueError(
+                    f"{name}: the scores are not finite; check this audio, "
+                    "and get the classifier again from where it was written"
+                )
+                continue
             score, best = scores.max(dim=0)
             kept = reject is None or float(score) >= reject
             yield Prediction(
@@ -214,6 +263,10 @@ clips`). The result has their order.
             )
 
 
-def _source(clip: Clip) -> str:
-    whole = (clip.start, clip.stop) == (None, None)
-    return clip.source if whole else clip.name
+def _source(item: Audio, index: int) -> str:
+    if isinstance(item, (str, Path)):
+        return str(item)
+    if not isinstance(item, Clip):
+        return f"array {index}"
+    whole = (item.start, item.stop) == (None, None)
+    return item.source if whole else item.name

@@ -70,15 +70,17 @@ class Clip:
         """Return the waveform, [S] mono, 16,000 Hz."""
         if self.waveform is not None:
             return self.waveform
-        return read_audio(self.path, self.start, self.stop)
+        return read_audio(self.source, self.start, self.stop)
 
 
 Audio: TypeAlias = str | Path | np.ndarray | torch.Tensor | Clip
 
 
-def is_alone(audio: Audio | Sequence[Audio]) -> bool:
-    """Whether somebody gave one path, waveform or clip, and no list of them."""
-    return isinstance(audio, (str, Path, Clip)) or hasattr(audio, "ndim")
+def listed(audio: Audio | Sequence[Audio]) -> tuple[list[Audio], bool]:
+    """What somebody gave as a list, and whether it was one thing alone."""
+    if isinstance(audio, (str, Path, Clip, np.ndarray, torch.Tensor)):
+        return [audio], True
+    return list(audio), False
 
 
 def clips_of(
@@ -101,12 +103,13 @@ def clips_of(
     ('array 0', torch.Size([16000]))
     """
     return [
-        _clip(f"array {index}", item, sample_rate)
+        clip_of(item, sample_rate, f"array {index}")
         for index, item in enumerate(audio)
     ]
 
 
-def _clip(name: str, item: Audio, sample_rate: int | None) -> Clip:
+def clip_of(item: Audio, sample_rate: int | None, name: str) -> Clip:
+    """Turn one of them into a clip; a waveform gets this name."""
     if isinstance(item, Clip):
         return item
     if isinstance(item, (str, Path)):
@@ -159,7 +162,7 @@ def measure(
     """
     paths = dict.fromkeys(clip.path for clip in clips if clip.path)
     headers = dict(zip(paths, audio_infos(paths, progress), strict=True))
-    return [_samples(clip, headers.get(clip.path), minimum) for clip in clips]
+    return [_samples(clip, headers.get(clip.source), minimum) for clip in clips]
 
 
 def _samples(
@@ -168,7 +171,7 @@ def _samples(
     if isinstance(header, AudioError):
         return header
     if header is None:
-        samples = len(clip.waveform)
+        samples = len(clip.read())
     else:
         start = round((clip.start or 0.0) * header.sample_rate)
         stop = header.num_samples
@@ -178,7 +181,7 @@ def _samples(
             detail = f"{header.duration:g} s long"
             if (clip.start, clip.stop) != (None, None):
                 detail += f", asked for {clip.start} to {clip.stop} s"
-            return AudioError(clip.path, "empty", detail)
+            return AudioError(clip.source, "empty", detail)
         samples = math.ceil((stop - start) * SAMPLE_RATE / header.sample_rate)
     if samples < minimum:
         return TooShort(clip.source, samples, minimum)
@@ -189,9 +192,10 @@ def plan_batches(
     lengths: Sequence[int | ValueError], batch_seconds: float
 ) -> list[list[int]]:
     """`batches_by_length` of the clips that `measure` found usable."""
-    usable = [i for i, found in enumerate(lengths) if isinstance(found, int)]
-    batches = batches_by_length([lengths[i] for i in usable], batch_seconds)
-    return [[usable[position] for position in batch] for batch in batches]
+    usable = {i: n for i, n in enumerate(lengths) if isinstance(n, int)}
+    places = list(usable)
+    batches = batches_by_length(list(usable.values()), batch_seconds)
+    return [[places[position] for position in batch] for batch in batches]
 
 
 def read_batches(

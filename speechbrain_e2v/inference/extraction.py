@@ -78,7 +78,11 @@ class Extraction:
             for batch in shard.part(plan)
             if any(wanted[index] for index in batch)
         ]
-        total = sum(x for x, m in zip(lengths, missing, strict=True) if m)
+        total = sum(
+            length
+            for length, is_missing in zip(lengths, missing, strict=True)
+            if is_missing and isinstance(length, int)
+        )
         with tqdm(
             total=round(total / SAMPLE_RATE),
             desc="audio",

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar, overload
 
 import torch
 from tqdm import tqdm
@@ -12,7 +13,7 @@ from speechbrain_e2v.inference.clips import (
     Audio,
     TooShort,
     clips_of,
-    is_alone,
+    listed,
     measure,
     plan_batches,
     read_batches,
@@ -32,6 +33,7 @@ from speechbrain_e2v.training.devices import usable_device
 GRANULARITIES = ("utterance", "frame")
 BATCH_SECONDS_ON_CPU = 12.0  # larger ones leave the cache and are slower
 BATCH_SECONDS_ON_GPU = 480.0
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +110,32 @@ class Emotion2vec:
             return BATCH_SECONDS_ON_CPU
         return BATCH_SECONDS_ON_GPU
 
+    @overload  # a str is a sequence of str
+    def extract(  # type: ignore[overload-overlap]
+        self,
+        audio: Audio,
+        sample_rate: int | None = None,
+        granularity: str = "utterance",
+        layer: Layer = "last",
+        batch_seconds: float | None = None,
+        pad_short: bool = False,
+        window: float | None = None,
+        progress: bool = False,
+    ) -> Features: ...
+
+    @overload
+    def extract(
+        self,
+        audio: Sequence[Audio],
+        sample_rate: int | None = None,
+        granularity: str = "utterance",
+        layer: Layer = "last",
+        batch_seconds: float | None = None,
+        pad_short: bool = False,
+        window: float | None = None,
+        progress: bool = False,
+    ) -> list[Features]: ...
+
     def extract(
         self,
         audio: Audio | Sequence[Audio],
@@ -150,25 +178,19 @@ class Emotion2vec:
             Before any work, naming the first clip that cannot be used
             (`AudioError`, `TooShort`) or the argument that is wrong.
         """
-        alone = is_alone(audio)
-        clips = clips_of([audio] if alone else audio, sample_rate)
+        several, alone = listed(audio)
+        clips = clips_of(several, sample_rate)
         self.check(granularity, layer, window)
         minimum = 1 if pad_short else self.min_samples
         lengths = measure(clips, minimum)
-        for outcome in lengths:
-            if isinstance(outcome, ValueError):
-                raise outcome
+        total = sum(_or_raise(length) for length in lengths) / SAMPLE_RATE
         found: dict[int, Features] = {}
-        total = sum(lengths) / SAMPLE_RATE
         with tqdm(total=total, unit="s", disable=not progress) as bar:
             for batch in read_batches(
                 clips, self.batches(lengths, batch_seconds), minimum
             ):
-                for waveform in batch.values():
-                    if isinstance(waveform, ValueError):
-                        raise waveform
                 results = self.encode(
-                    list(batch.values()),
+                    [_or_raise(waveform) for waveform in batch.values()],
                     [clips[index].name for index in batch],
                     granularity,
                     layer,
@@ -229,10 +251,11 @@ class Emotion2vec:
                 raise TooShort(name, len(wav), self.min_samples)
         batch = waveform_batch(waveforms, self.device, self.min_samples)
         counts = self.encoder.num_frames(batch.samples)
+        reach = None
         if window is not None:
-            window = max(1, round(window * SAMPLE_RATE / self.hop))
+            reach = max(1, round(window * SAMPLE_RATE / self.hop))
         lengths = batch.lengths if len(waveforms) > 1 else None
-        states = self.encoder.states(batch.wav, lengths, window)
+        states = self.encoder.states(batch.wav, lengths, reach)
         if granularity == "utterance":
             states = (masked_mean(state, counts) for state in states)
         # TensorFloat-32 convolutions would round off half of the digits.
@@ -256,3 +279,9 @@ class Emotion2vec:
     def _times(self, frames: int) -> torch.Tensor:
         samples = self.hop * torch.arange(frames, dtype=torch.float64)
         return (samples + self.min_samples / 2) / SAMPLE_RATE
+
+
+def _or_raise(outcome: Found | ValueError) -> Found:
+    if isinstance(outcome, ValueError):
+        raise outcome
+    return outcome

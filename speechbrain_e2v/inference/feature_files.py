@@ -66,7 +66,7 @@ def content_of(clip: Clip) -> dict:
     >>> content_of(Clip("a", str(path), start=1.0))["size"]
     3
     """
-    path = Path(clip.path)
+    path = Path(clip.source)
     status = path.stat()
     # Changed in place while this runs: another size or time, another digest.
     digest = _digest(path, status.st_size, status.st_mtime_ns)
@@ -175,7 +175,7 @@ class FeatureFiles:
         shutil.rmtree(self.folder / PARTS, ignore_errors=True)
 
     def _contents(self) -> dict[str, dict]:
-        contents = {}
+        contents: dict[str, dict] = {}
         if (self.folder / INDEX).is_file():
             index = json.loads((self.folder / INDEX).read_text("utf-8"))
             contents |= zip(index["ids"], index["content"], strict=True)

@@ -33,19 +33,19 @@ class Journal:
             for line in path.read_text("utf-8").split("\n")[:-1]:
                 yield json.loads(line)
 
-    def restart(self, rows: Iterable[dict]) -> None:
+    def restart(self, rows: Iterable[dict]) -> TextIO:
         """Keep these rows of an earlier run, and append behind them."""
         self.close()
         lines = [json.dumps(row) + "\n" for row in rows]
         replace_text(self.path, "".join(lines))
         self._file = open(self.path, "a", encoding="utf-8")
+        return self._file
 
     def append(self, row: dict) -> None:
         """Add a row; what it lists must be on its way to the disk."""
-        if self._file is None:
-            self.restart(self.read(self.path))
-        self._file.write(json.dumps(row) + "\n")
-        self._file.flush()
+        file = self._file or self.restart(list(self.read(self.path)))
+        file.write(json.dumps(row) + "\n")
+        file.flush()
 
     def close(self) -> None:
         """Close the file."""

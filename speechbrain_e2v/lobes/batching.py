@@ -134,9 +134,11 @@ def choose_layers(
                 chosen = state.new_empty(shape)
             chosen[:, index] = state
             continue
-        if layer == "weighted":
+        if weights is not None:
             state = state * weights[index]
         chosen = state if chosen is None else chosen + state
+    if chosen is None:
+        raise ValueError(f"there is no layer {layer} in what the encoder gave")
     if layer in ("all", "weighted") or len(indices) == 1:
         return chosen
     return chosen / len(indices)

@@ -6,9 +6,11 @@ import soundfile
 import torch
 from unit.inference.tiny import noise, tiny_trained
 
+from speechbrain_e2v import inference
 from speechbrain_e2v.corpora.audio import AudioError
 from speechbrain_e2v.inference import EmotionClassifier
 from speechbrain_e2v.inference.classifier_folder import write_classifier
+from speechbrain_e2v.inference.clips import Clip
 
 
 @pytest.fixture(scope="module")
@@ -89,16 +91,72 @@ def test_bad_files_are_named_and_the_rest_goes_on(classifier, files, tmp_path):
         classifier.classify(files[1:2])[0].scores, abs=1e-5
     )
     with pytest.raises(AudioError, match="none.wav"):
-        classifier.classify(inputs[:2])
+        classifier.classify(inputs[1])
+
+
+def test_one_bad_file_does_not_fail_a_list(classifier, files, tmp_path):
+    cut = tmp_path / "cut.wav"  # its header is in order
+    soundfile.write(cut, np.full(4000, np.nan, np.float32), 16000, "FLOAT")
+    inputs = [files[0], tmp_path / "none.wav", cut, torch.full((500,), np.nan)]
+    found = classifier.classify(inputs)
+    assert [p.error is None for p in found] == [True, False, False, False]
+    assert found[0].scores == classifier.classify(files[0]).scores
+    for bad, source, words in zip(
+        found[1:],
+        (str(inputs[1]), str(cut), "array 3"),
+        ("missing", "non_finite", "array 3: non_finite"),
+        strict=True,
+    ):
+        assert bad.source == source and words in str(bad.error)
+        assert bad.label is None and not bad.scores and bad.score != bad.score
+
+
+def test_one_input_gives_one_prediction(classifier, files):
+    [expected] = classifier.classify(files[:1])
+    wav, _ = soundfile.read(files[0], dtype="float32")
+    clip = Clip("x", str(files[0]))
+    for single in (files[0], str(files[0]), wav, torch.from_numpy(wav), clip):
+        found = classifier.classify(single)
+        assert found.scores == pytest.approx(expected.scores, abs=1e-6)
+
+
+def test_scores_that_are_not_finite_are_refused(files):
+    broken = EmotionClassifier(tiny_trained())
+    broken.trained.classifier.output_layer.weight.data[0, 0] = torch.nan
+    found = broken.classify(files[:2])
+    for path, prediction in zip(files, found, strict=False):
+        assert f"{path}: the scores are not finite" in str(prediction.error)
+    with pytest.raises(ValueError, match="not finite"):
+        broken.classify(files[0])
+    broken = EmotionClassifier(tiny_trained())
+    encoder = broken.trained.embedding.encoder
+    encoder.projection[1].weight.data[0, 0] = torch.inf
+    with pytest.raises(ValueError, match="not finite"):
+        broken.classify(files[0])
+
+
+def test_an_offset_does_not_meet_other_clips(classifier):
+    """Normalised over a padded row it would lose three digits."""
+    clips = [
+        0.9 + 1e-4 * torch.from_numpy(noise(9000, 1)),
+        torch.from_numpy(noise(31_000, 2)),
+        -0.7 + 1e-3 * torch.from_numpy(noise(400, 3)),
+    ]
+    for together, wav in zip(classifier.classify(clips), clips, strict=True):
+        alone = classifier.classify(wav)
+        assert together.scores == pytest.approx(alone.scores, abs=1e-5)
+        np.testing.assert_allclose(
+            together.embedding, alone.embedding, atol=1e-5
+        )
 
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ({"audio": "a.wav"}, r"give a list: \['a.wav'\]"),
+        ({"audio": "a.wav"}, "a.wav: missing"),
         ({"audio": [], "reject": 50}, "reject is 50"),
-        ({"audio": [torch.zeros(2, 400)]}, r"shape \(2, 400\)"),
-        ({"audio": [torch.zeros(399)]}, "399 samples"),
+        ({"audio": torch.zeros(2, 400)}, r"shape \(2, 400\)"),
+        ({"audio": torch.zeros(399)}, "399 samples"),
     ],
 )
 def test_wrong_arguments_are_named(classifier, arguments, named):
@@ -112,3 +170,9 @@ def test_a_folder_is_loaded(tmp_path, classifier, files):
     assert loaded.labels == ["angry", "happy", "sad"]
     expected = classifier.classify(files[:1])[0].scores
     assert loaded.classify(files[:1])[0].scores == pytest.approx(expected)
+
+
+def test_public_names_are_shown():
+    assert set(inference.__all__) <= set(dir(inference))
+    for name in inference.__all__:
+        assert getattr(inference, name).__name__ == name

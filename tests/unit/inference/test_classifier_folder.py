@@ -89,6 +89,26 @@ def test_padded_batches_equal_single_utterances(folder, trained):
     assert torch.equal(again, posteriors)
 
 
+def test_an_offset_does_not_meet_other_clips(folder):
+    """SpeechBrain pads before it normalises; each clip is cut out again."""
+    classifier = stock(folder)
+    clips = [
+        0.9 + 1e-4 * torch.from_numpy(noise(9000, 1)),
+        torch.from_numpy(noise(16000, 2)),
+    ]
+    batch = torch.nn.utils.rnn.pad_sequence(clips, batch_first=True)
+    lengths = torch.tensor([9000 / 16000, 1.0])
+    together = classifier.classify_batch(batch, lengths)[0]
+    embeddings = classifier.encode_batch(batch, lengths)
+    for row, clip in enumerate(clips):
+        alone = classifier.classify_batch(clip)[0]
+        torch.testing.assert_close(together[row], alone[0], atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            embeddings[row], classifier.encode_batch(clip)[0],
+            atol=1e-5, rtol=0,
+        )  # fmt: skip
+
+
 def test_our_reader_runs_nothing_and_gives_the_same(folder, trained):
     (folder / "hyperparams.yaml").write_text("!apply:os.abort")
     waveforms = [torch.randn(9000), torch.randn(4000)]
