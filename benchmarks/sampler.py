@@ -43,10 +43,14 @@ def sampler_start(arguments):
         for batch in batches
     )
     demand(largest <= MAX_SAMPLES, f"a batch of {largest} samples")
+    used = [
+        len(batch) * min(cropped[index] for index, _ in batch)
+        for batch in batches
+    ]
     yield Row(
         "sampler_start",
         float(np.median(times)),
-        {"fill": sampler.fill()},
+        {"fill": float(np.mean(used)) / MAX_SAMPLES},
         [min(times), max(times)],
         len(times),
     )

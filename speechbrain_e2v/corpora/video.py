@@ -19,7 +19,6 @@ from typing import Any
 
 from tqdm import tqdm
 
-from speechbrain_e2v.corpora.ffmpeg import require
 from speechbrain_e2v.corpora.folders import list_files
 from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
@@ -53,7 +52,7 @@ def extract_folder(
     """
     if channel not in CHANNELS:
         raise ValueError(f"channel is {channel!r}; use one of {CHANNELS}")
-    require("ffmpeg", *(["ffprobe"] if channel == "center" else []))
+    _require("ffmpeg", *(["ffprobe"] if channel == "center" else []))
     data_folder = Path(os.path.abspath(data_folder))
     output_folder = Path(os.path.abspath(output_folder or data_folder))
     sources = list_files(data_folder, pattern)
@@ -146,6 +145,16 @@ def _up_to_date(source: Path, target: Path) -> bool:
         return False
     made = target.stat()
     return made.st_size > _HEADER and made.st_mtime >= source.stat().st_mtime
+
+
+def _require(*programs: str) -> None:
+    missing = [name for name in programs if shutil.which(name) is None]
+    if missing:
+        raise ValueError(
+            f"{' and '.join(missing)} not found on PATH; install ffmpeg "
+            "(apt-get install ffmpeg, conda install ffmpeg, brew install "
+            "ffmpeg)"
+        )
 
 
 def _refuse_other_channel(path: Path, channel: str) -> None:

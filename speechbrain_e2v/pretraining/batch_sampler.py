@@ -6,25 +6,18 @@ by up to half a batch in the sorted order before it is cut, so that every epoch
 has another composition and the batches stay as full.
 """
 
-import numpy
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
 
 from speechbrain_e2v.training.seeding import hash_uniform, stable_hash
 
 
-def cut_batches(lengths, max_samples):
-    """Cut a sequence of lengths so that longest times count fits the budget.
+def cut_batches(lengths: Iterable[int], max_samples: int) -> list[int]:
+    """First positions of the batches, and the total count at the end.
 
-    Arguments
-    ---------
-    lengths : iterable of int
-        In the order of the batches, each at most ``max_samples``.
-    max_samples : int
-        The budget of one batch.
-
-    Returns
-    -------
-    list of int
-        First positions of the batches, and the total count at the end.
+    Longest times count of a batch stays within ``max_samples``, which no
+    length may exceed.
 
     Example
     -------
@@ -42,7 +35,7 @@ def cut_batches(lengths, max_samples):
 
 
 class LengthBatchSampler:
-    """Length-sorted batches; a pure function of (seed, epoch).
+    """Length-sorted batches of (index, epoch); a pure function of seed, epoch.
 
     Use it as ``batch_sampler`` of SpeechBrain's ``SaveableDataLoader``: a
     resumed run skips the batches it has seen. Build the loader yourself when
@@ -51,23 +44,20 @@ class LengthBatchSampler:
 
     Arguments
     ---------
-    lengths : sequence of int
+    lengths
         Samples at 16,000 Hz of every utterance.
-    max_samples : int
+    max_samples
         Budget of one batch on one process: longest times count.
-    max_utterance : int or None
+    max_utterance
         Longer utterances are cropped to this many samples, and count so. A
         whole fraction of ``max_samples`` keeps batches of long ones full.
-    seed : int
-        Seed of the composition and the order.
-    rank, world_size : int
-        This process and how many there are; rank r gets the batches r,
-        r + world_size, and so on.
-    batches_per_update : int
+    rank, world_size
+        Rank r gets the batches r, r + world_size, and so on.
+    batches_per_update
         Batches that each process accumulates in one update. The batches of an
         epoch are a multiple of ``world_size * batches_per_update``; the
         remainder, other utterances in every epoch, is left out.
-    spread : float
+    spread
         How far an utterance may move in the sorted order, in batches of its
         length; 0 gives the same composition in every epoch.
 
@@ -81,16 +71,16 @@ class LengthBatchSampler:
 
     def __init__(
         self,
-        lengths,
-        max_samples,
-        max_utterance=None,
-        seed=0,
-        rank=0,
-        world_size=1,
-        batches_per_update=1,
-        spread=0.5,
+        lengths: Sequence[int] | np.ndarray,
+        max_samples: int,
+        max_utterance: int | None = None,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        batches_per_update: int = 1,
+        spread: float = 0.5,
     ):
-        self.lengths = numpy.asarray(lengths, dtype=numpy.int64)
+        self.lengths = np.asarray(lengths, dtype=np.int64)
         if self.lengths.ndim != 1 or not len(self.lengths):
             raise ValueError(
                 f"lengths of shape {self.lengths.shape}: give one number per "
@@ -103,7 +93,7 @@ class LengthBatchSampler:
                 "empty utterances out"
             )
         if max_utterance is not None:
-            self.lengths = numpy.minimum(self.lengths, max_utterance)
+            self.lengths = np.minimum(self.lengths, max_utterance)
         if self.lengths.max() > max_samples:
             index = int(self.lengths.argmax())
             raise ValueError(
@@ -122,15 +112,15 @@ class LengthBatchSampler:
         self.seed = seed
         self.rank, self.world_size = rank, world_size
         self.batches_per_update = batches_per_update
-        self._sorted = numpy.argsort(self.lengths, kind="stable")
+        self._sorted = np.argsort(self.lengths, kind="stable")
         self._reach = spread * max_samples / self.lengths[self._sorted]
         self.set_epoch(0)
 
-    def set_epoch(self, epoch):
+    def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration and ``len`` speak of."""
         draws = self._draws(epoch, "move", len(self.lengths))
-        ranks = numpy.arange(len(draws)) + self._reach * (2 * draws - 1)
-        order = self._sorted[numpy.argsort(ranks, kind="stable")]
+        ranks = np.arange(len(draws)) + self._reach * (2 * draws - 1)
+        order = self._sorted[np.argsort(ranks, kind="stable")]
         starts = cut_batches(self.lengths[order].tolist(), self.max_samples)
         count, needed = len(starts) - 1, self.world_size
         needed *= self.batches_per_update
@@ -143,25 +133,23 @@ class LengthBatchSampler:
                 "the accumulation, or add audio"
             )
         draws = self._draws(epoch, "shuffle", count)
-        shuffle = numpy.argsort(draws, kind="stable")
+        shuffle = np.argsort(draws, kind="stable")
         self.epoch = epoch
         self._order = order
-        self._starts = numpy.asarray(starts)
+        self._starts = np.asarray(starts)
         self._batches = shuffle[: count - count % needed]
 
-    def _draws(self, epoch, purpose, count):
+    def _draws(self, epoch: int, purpose: str, count: int) -> np.ndarray:
         return hash_uniform([stable_hash(self.seed, epoch, purpose)], count)[0]
 
-    def _bounds(self, batches):
-        return zip(
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        order, epoch = self._order, self.epoch
+        batches = self._batches[self.rank :: self.world_size]
+        bounds = zip(
             self._starts[batches].tolist(),
             self._starts[batches + 1].tolist(),
             strict=True,
         )
-
-    def __iter__(self):
-        order, epoch = self._order, self.epoch
-        bounds = self._bounds(self._batches[self.rank :: self.world_size])
         # A generator expression binds its source now: a later set_epoch does
         # not disturb an iteration that prefetches.
         return (
@@ -169,14 +157,5 @@ class LengthBatchSampler:
             for first, last in bounds
         )
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._batches) // self.world_size
-
-    def fill(self):
-        """Share of the budget that this epoch's batches use when they are
-        cropped to their shortest utterance, averaged over all processes."""
-        used = [
-            self.lengths[self._order[first:last]].min() * (last - first)
-            for first, last in self._bounds(self._batches)
-        ]
-        return float(numpy.mean(used)) / self.max_samples

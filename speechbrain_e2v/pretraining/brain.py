@@ -1,21 +1,45 @@
 """Online distillation: a student predicts what its own average computes."""
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import speechbrain as sb
 import torch
+from speechbrain.utils.logger import get_logger
 
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
+from speechbrain_e2v.pretraining.data import (
+    BadUtterance,
+    PretrainingBatch,
+    from_padded_batch,
+)
+from speechbrain_e2v.pretraining.health import feature_health
 from speechbrain_e2v.pretraining.losses import (
     frame_loss,
     masked_targets,
     utterance_loss,
     utterance_prediction,
 )
-from speechbrain_e2v.pretraining.masking import clone_seeds, mask_layout
+from speechbrain_e2v.pretraining.masking import (
+    MaskLayout,
+    clone_seeds,
+    mask_layout,
+)
+from speechbrain_e2v.pretraining.monitor import TrainingMonitor
+from speechbrain_e2v.pretraining.student import StudentOutput
+from speechbrain_e2v.pretraining.teacher import Targets
 from speechbrain_e2v.training.brain import E2VBrain
+from speechbrain_e2v.training.seeding import stable_hash
 
 VALIDATION = -1
-"""Takes the update's place in mask seeds, so that validation repeats them."""
+"""Takes the update's place in seeds, so that validation repeats its masks."""
 PLACEHOLDER_SECONDS = 1
+VALIDATION_ROWS = 64
+"""Frames of a batch that the ranks of a validation are computed from."""
+
+Predictions = tuple[StudentOutput, Targets, MaskLayout]
+
+logger = get_logger(__name__)
 
 
 class DistillationBrain(E2VBrain):
@@ -25,44 +49,79 @@ class DistillationBrain(E2VBrain):
     `draw_masks` (frames, seeds -> masks), `clones`, `noise_std`,
     `frame_loss_weight`, `utterance_loss`, `utterance_loss_weight`,
     `utterance_loss_reduction` ("mean": the paper; "sum": the released code),
-    `frontend_lr_factor`,
-    `ema_schedule` (update -> decay), `log_interval` and `max_bad_share`.
+    `frontend_lr_factor`, `ema_schedule` (update -> decay), `log_interval` and
+    `max_bad_share`. With an `output_folder`, a run is watched as
+    `TrainingMonitor` says; `collapse` and `train_logger` are optional.
 
-    Arguments
-    ---------
-    monitor : TrainingMonitor, optional
-        Told about every update that is to be logged.
-    **brain
-        Arguments of E2VBrain.
+    Batches are PretrainingBatch, or SpeechBrain's PaddedBatch with `id` and
+    `wav`, which a DynamicItemDataset with these output keys gives.
     """
 
-    def __init__(self, monitor=None, **brain):
-        super().__init__(**brain)
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
         reduction = self.hparams.utterance_loss_reduction
         if reduction not in ("mean", "sum"):
             raise ValueError(
                 f"utterance_loss_reduction is {reduction!r}: choose 'mean' "
                 "(paper) or 'sum' (released code)."
             )
-        self.monitor = monitor
-        self.last = None
+        self.monitor = self._make_monitor()
+        self.utterances = 0
+        self.ema_decay = 0.0
         self._read = self._bad = 0
-        self._start_update()
+        self._begin_figures()
+
+    def _make_monitor(self) -> TrainingMonitor | None:
+        folder = getattr(self.hparams, "output_folder", None)
+        if folder is None:
+            return None
+        limits = (
+            self.optimizer_step_limit,
+            getattr(self.hparams, "updates", None),
+        )
+        return TrainingMonitor(
+            folder,
+            min((int(limit) for limit in limits if limit), default=0),
+            int(self.hparams.log_interval),
+            getattr(self.hparams, "collapse", None),
+            getattr(self.hparams, "train_logger", None),
+            progress=not self.noprogressbar,
+        )
 
     # ---- a run
 
-    def fit(self, epoch_counter, train_set, *args, **kwargs):
-        """Train; see E2VBrain.fit. `train_set` is a loader."""
-        self.utterances = len(train_set.dataset)
-        super().fit(epoch_counter, train_set, *args, **kwargs)
+    def fit(
+        self,
+        epoch_counter: Iterable[int],
+        train_set: Any,
+        valid_set: Any = None,
+        progressbar: bool | None = None,
+        train_loader_kwargs: Mapping[str, Any] | None = None,
+        valid_loader_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Train; see E2VBrain.fit. The monitor has a bar of its own."""
+        self.utterances = len(getattr(train_set, "dataset", train_set))
+        self.validates = valid_set is not None
+        try:
+            super().fit(
+                epoch_counter,
+                train_set,
+                valid_set,
+                progressbar if self.monitor is None else False,
+                train_loader_kwargs,
+                valid_loader_kwargs,
+            )
+        finally:
+            if self.monitor is not None:
+                self.monitor.close()
 
-    def on_fit_start(self):
+    def on_fit_start(self) -> None:
         """Resume, then start watching from there."""
         super().on_fit_start()
         if self.monitor is not None:
             self.monitor.start(self.optimizer_step)
 
-    def parameter_groups(self):
+    def parameter_groups(self) -> list[dict]:
         """Give the waveform front end a learning rate of its own.
 
         It feeds student and teacher alike and has no slow copy, so a fast one
@@ -81,21 +140,51 @@ class DistillationBrain(E2VBrain):
                 )
         return [group for group in groups if group["params"]]
 
+    def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
+        """Begin the figures of a validation; training has its own."""
+        if stage != sb.Stage.TRAIN:
+            self._begin_figures()
+
+    def on_stage_end(
+        self, stage: sb.Stage, stage_loss: float, epoch: int | None = None
+    ) -> None:
+        """Write an epoch down, with its validation where there is one."""
+        if stage == sb.Stage.TRAIN:
+            self.train_loss = stage_loss
+            if self.validates:
+                return
+            found = None
+        else:
+            found = self.mean_losses() | feature_health(
+                **{name: torch.cat(x) for name, x in self._rows.items()}
+            )
+            self._begin_figures()
+        if self.monitor is not None and epoch is not None:
+            self.monitor.on_epoch(epoch, self, self.train_loss, found)
+
     # ---- one micro-batch
 
-    def compute_forward(self, batch, stage):
+    def fit_batch(self, batch: Any) -> torch.Tensor:
+        """Fit one micro-batch; also outside of `fit`, without a checkpoint."""
+        if self.optimizers_dict is None:
+            self.init_optimizers()
+        return super().fit_batch(_pretraining_batch(batch))
+
+    def evaluate_batch(self, batch: Any, stage: sb.Stage) -> torch.Tensor:
+        """Loss of a batch that nothing learns from, the same at each call."""
+        batch = _pretraining_batch(batch)
+        # Training draws nothing from here on: it seeds every micro-batch.
+        torch.manual_seed(stable_hash(self.seed, VALIDATION, *batch.ids))
+        with self.hparams.teacher.utterance_target.still():
+            return super().evaluate_batch(batch, stage)
+
+    def compute_forward(
+        self, batch: PretrainingBatch, stage: sb.Stage
+    ) -> Predictions:
         """Run student and teacher on one batch.
 
-        Arguments
-        ---------
-        batch : PretrainingBatch
-            On the CPU: frame counts and masks are made there, so that the
-            device is never waited for.
-        stage : speechbrain.Stage
-
-        Returns
-        -------
-        (StudentOutput, Targets, MaskLayout)
+        It comes on the CPU: frame counts and masks are made there, so that the
+        device is never waited for.
         """
         wav, ids, num_samples = batch.wav, batch.ids, batch.num_samples
         if batch.is_empty:
@@ -117,26 +206,26 @@ class DistillationBrain(E2VBrain):
         noise = self.hparams.noise_std * torch.randn(
             *layout.masked.shape, encoder.embed_dim, device=self.device
         )
-        output = self.modules.student(wav, lengths, layout, noise)
-        targets = self.modules.teacher(output.local, output.num_frames)
+        output = self.modules["student"](wav, lengths, layout, noise)
+        targets = self.modules["teacher"](output.local, output.num_frames)
+        _warn_of(batch.skipped)
         if training:
             self._count_speech(batch)
         return output, targets, layout
 
-    def compute_objectives(self, predictions, batch, stage):
-        """Weigh frame and utterance loss; targets are masked frames.
-
-        Returns
-        -------
-        torch.Tensor, []
-        """
+    def compute_objectives(
+        self,
+        predictions: Predictions,
+        batch: PretrainingBatch,
+        stage: sb.Stage,
+    ) -> torch.Tensor:
+        """Weigh frame and utterance loss; targets are masked frames."""
         output, targets, layout = predictions
         hparams = self.hparams
         target = masked_targets(targets.frames, layout)
         frames = frame_loss(output.prediction, target, layout.masked_real)
-        if layout.masked_real is None:
-            count = frames.numel()
-        else:
+        count: int | torch.Tensor = frames.numel()
+        if layout.masked_real is not None:
             count = layout.masked_real.sum()
         frame_mean = frames.sum() / count
         rows = utterance_loss(
@@ -154,78 +243,92 @@ class DistillationBrain(E2VBrain):
             hparams.frame_loss_weight * frame_mean
             + hparams.utterance_loss_weight * utterance
         )
-        if stage == sb.Stage.TRAIN:
-            self._keep_for_monitor(predictions, target)
+        training = stage == sb.Stage.TRAIN
         if batch.is_empty:
             count = 0
-        if self.is_logged:
+        if self.is_logged or not training:
             losses = torch.stack([frame_mean, utterance]).detach()
             self._losses += count * losses
             self._loss_targets += count
+            self._keep(predictions, target, training)
         self.count_targets(count)
         return self.weighted(loss, count)
 
     # ---- one update
 
-    def on_optimizer_step(self):
+    def on_optimizer_step(self) -> None:
         """Let the teacher follow, log, watch for collapse."""
         update = self.optimizer_step
         self.ema_decay = self.hparams.ema_schedule(update)
         self.hparams.teacher.update(self.hparams.student, self.ema_decay)
         if self.monitor is not None:
             self.monitor.on_update(self)
-        self._start_update()
-
-    def _start_update(self):
-        self.last = None
-        self.update_seconds = 0.0
-        self._losses = torch.zeros(2, device=self.device)
-        self._loss_targets = torch.zeros((), device=self.device)
+        self._begin_figures()
 
     @property
-    def is_logged(self):
+    def is_logged(self) -> bool:
         """Whether the update in progress will be logged."""
         return (self.optimizer_step + 1) % self.hparams.log_interval == 0
 
-    def mean_losses(self):
-        """Return frame and utterance loss of a logged update.
+    def mean_losses(self) -> dict[str, float]:
+        """Losses of a logged update, or of a validation; all ranks must call.
 
         Means over all micro-batches and ranks, weighted by targets as in the
-        update itself. All ranks must call.
+        update itself.
         """
         both = torch.cat([self._losses, self._loss_targets[None]])
         frame, utterance, targets = self.sum_over_ranks(both).tolist()
-        return frame / targets, utterance / targets
+        if not targets:
+            raise RuntimeError("No utterance of the validation could be read.")
+        frame, utterance = frame / targets, utterance / targets
+        return {
+            "loss": self.hparams.frame_loss_weight * frame
+            + self.hparams.utterance_loss_weight * utterance,
+            "loss_frame": frame,
+            "loss_utterance": utterance,
+        }
 
-    def sum_over_ranks(self, x):
+    def sum_over_ranks(self, x: torch.Tensor) -> torch.Tensor:
         """Sum a tensor over all ranks, in place; all ranks must call."""
         if self.world_size > 1:
             torch.distributed.all_reduce(x)
         return x
 
-    def _keep_for_monitor(self, predictions, target):
-        if self.monitor is None or not self.is_logged:
-            return
+    def _begin_figures(self) -> None:
+        self.last: dict[str, Any] | None = None
+        self.update_seconds = 0.0
+        self._losses = torch.zeros(2, device=self.device)
+        self._loss_targets = torch.zeros((), device=self.device)
+        self._rows: dict[str, list[torch.Tensor]] = {}
+
+    def _keep(
+        self, predictions: Predictions, target: torch.Tensor, training: bool
+    ) -> None:
+        """Keep what figures are made of: a last batch, or rows of them all."""
         output, targets, layout = predictions
-        self.last = {
-            "conv": output.conv.detach(),
-            "encoder": output.visible.detach(),
-            "prediction": output.prediction.detach(),
-            "target": target,
-            "utterance_target": targets.utterance,
-            "masked_share": layout.masked.shape[1] / layout.frames,
+        features = {
+            "conv": output.conv.detach().flatten(0, 1),
+            "encoder": output.visible.detach().flatten(0, 1),
+            "prediction": output.prediction.detach().flatten(0, 1),
+            "target": target.flatten(0, 1),
         }
+        if training:
+            self.last = {
+                "features": features,
+                "utterance_target": targets.utterance,
+                "masked_share": layout.masked.shape[1] / layout.frames,
+            }
+            return
+        for name, x in features.items():
+            thinned = x[:: -(-len(x) // VALIDATION_ROWS)]
+            self._rows.setdefault(name, []).append(thinned.float())
 
     # ---- speech heard, files lost
 
-    def _count_speech(self, batch):
+    def _count_speech(self, batch: PretrainingBatch) -> None:
         self.update_seconds += batch.num_samples.sum().item() / SAMPLE_RATE
         self._read += len(batch.ids) + len(batch.skipped)
         self._bad += len(batch.skipped)
-        for bad in batch.skipped:
-            sb.utils.logger.get_logger(__name__).warning(
-                "Skipped %s (%s): %s", bad.id, bad.path, bad.reason
-            )
         limit = self.hparams.max_bad_share
         if self._bad > limit * max(self._read, self.utterances):
             raise RuntimeError(
@@ -235,6 +338,17 @@ class DistillationBrain(E2VBrain):
             )
 
     @property
-    def skipped_files(self):
+    def skipped_files(self) -> int:
         """How many files could not be read since this process started."""
         return self._bad
+
+
+def _pretraining_batch(batch: Any) -> PretrainingBatch:
+    if isinstance(batch, PretrainingBatch):
+        return batch
+    return from_padded_batch(batch)
+
+
+def _warn_of(skipped: list[BadUtterance]) -> None:
+    for bad in skipped:
+        logger.warning("Skipped %s (%s): %s", bad.id, bad.path, bad.reason)

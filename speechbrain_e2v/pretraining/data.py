@@ -1,13 +1,15 @@
 """Waveforms for pre-training: the dataset, and the two ways to batch them."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy
+import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
 from speechbrain_e2v.corpora.audio import AudioError, read_audio
+from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.lobes.frontend import normalise_waveform
 from speechbrain_e2v.lobes.lengths import MIN_SAMPLES
 from speechbrain_e2v.training.seeding import hash_uniform, stable_hash
@@ -18,18 +20,7 @@ _LENGTH_SLACK = 0.01, 16
 
 @dataclass(frozen=True)
 class BadUtterance:
-    """An utterance that could not be read while training.
-
-    Arguments
-    ---------
-    id, path, reason : str
-        Which utterance, which file, and why.
-
-    Example
-    -------
-    >>> BadUtterance("a", "a.wav", "missing").reason
-    'missing'
-    """
+    """An utterance that could not be read while training, and why."""
 
     id: str
     path: str
@@ -38,51 +29,31 @@ class BadUtterance:
 
 @dataclass(frozen=True)
 class GoodUtterance:
-    """A waveform on its way into a batch.
-
-    Arguments
-    ---------
-    id : str
-        Utterance id.
-    wav : Tensor
-        [S] normalised over the whole utterance, at most ``max_samples``.
-    position : float
-        In [0, 1): where a further crop starts.
-
-    Example
-    -------
-    >>> GoodUtterance("a", torch.arange(5), 0.5).cropped(2)
-    tensor([2, 3])
-    """
+    """A waveform on its way into a batch."""
 
     id: str
     wav: torch.Tensor
+    """[S], normalised over the whole utterance, at most ``max_samples``."""
     position: float
+    """In [0, 1): where a further crop starts."""
 
-    def cropped(self, samples):
+    def cropped(self, samples: int) -> torch.Tensor:
         """The crop of this many samples, [samples]."""
         return _crop(self.wav, samples, self.position)
 
 
-def _crop(wav, samples, position):
+Item = GoodUtterance | BadUtterance
+
+
+def _crop(wav: torch.Tensor, samples: int, position: float) -> torch.Tensor:
     start = int(position * (len(wav) - samples + 1))
     return wav[start : start + samples]
 
 
-def crop_positions(seed, epoch, name):
+def crop_positions(seed: int, epoch: int, name: str) -> tuple[float, float]:
     """Two numbers in [0, 1) for an utterance, the same in every process.
 
-    Arguments
-    ---------
-    seed, epoch : int
-        Vary between runs and epochs.
-    name : str
-        Utterance id.
-
-    Returns
-    -------
-    tuple of float
-        Where the crop to ``max_samples`` starts, and the crop within that.
+    Where the crop to ``max_samples`` starts, and the crop within that.
 
     Example
     -------
@@ -90,37 +61,34 @@ def crop_positions(seed, epoch, name):
     False
     """
     key = stable_hash(seed, epoch, "crop", name)
-    return tuple(hash_uniform([key], 2)[0].tolist())
+    outer, inner = hash_uniform([key], 2)[0].tolist()
+    return outer, inner
 
 
 class PretrainingDataset(Dataset):
     """Utterances by (index, epoch), as ``LengthBatchSampler`` asks for them.
 
     Every utterance is read whole and normalised over its whole length before
-    it is cropped (released code behaviour), so that a crop keeps its loudness
-    relative to the utterance.
-
-    Arguments
-    ---------
-    utterances : sequence of Utterance
-        As :func:`check_pretraining` returns them.
-    max_samples : int or None
-        Longer utterances are cropped at random, samples at 16,000 Hz.
-    seed : int
-        Of the crops, which are a pure function of (seed, epoch, id).
+    it is cropped at random to ``max_samples`` (16,000 Hz), so that a crop
+    keeps its loudness relative to the utterance (released code behaviour).
+    Crops are a pure function of (seed, epoch, id).
 
     Example
     -------
     >>> import soundfile
-    >>> from speechbrain_e2v.corpora.utterance import Utterance
     >>> path = getfixture("tmp_path") / "a.wav"
-    >>> soundfile.write(path, numpy.random.rand(8000), 8000)
+    >>> soundfile.write(path, np.random.rand(8000), 8000)
     >>> data = PretrainingDataset([Utterance("a", str(path))], 9600, seed=1)
     >>> data[0, 5].wav.shape
     torch.Size([9600])
     """
 
-    def __init__(self, utterances, max_samples=None, seed=0):
+    def __init__(
+        self,
+        utterances: Sequence[Utterance],
+        max_samples: int | None = None,
+        seed: int = 0,
+    ):
         if max_samples is not None and max_samples < MIN_SAMPLES:
             raise ValueError(
                 f"max_samples is {max_samples}, but one frame needs "
@@ -130,18 +98,18 @@ class PretrainingDataset(Dataset):
         self.max_samples = max_samples
         self.seed = seed
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.utterances)
 
     @property
-    def lengths(self):
+    def lengths(self) -> np.ndarray:
         """[len(self)] int64: samples at 16,000 Hz before cropping."""
-        return numpy.array(
+        return np.array(
             [utterance.samples_at_16k for utterance in self.utterances],
-            dtype=numpy.int64,
+            dtype=np.int64,
         )
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: tuple[int, int]) -> Item:
         index, epoch = key
         utterance = self.utterances[index]
         try:
@@ -158,7 +126,7 @@ class PretrainingDataset(Dataset):
         return GoodUtterance(utterance.id, wav, inner)
 
 
-def _length_problem(utterance, samples):
+def _length_problem(utterance: Utterance, samples: int) -> str | None:
     if samples < MIN_SAMPLES:
         return f"{samples} samples at 16 kHz; one frame needs {MIN_SAMPLES}"
     if utterance.num_samples:
@@ -174,83 +142,59 @@ def _length_problem(utterance, samples):
 
 @dataclass(frozen=True)
 class PretrainingBatch:
-    """Waveforms of a batch.
+    """Waveforms of a batch."""
 
-    Arguments
-    ---------
-    ids : list of str
-        B utterance ids.
-    wav : Tensor
-        [B, S] float32, normalised; padding is zero.
-    num_samples : Tensor
-        [B] long, samples that are not padding.
-    lengths : Tensor
-        [B] float32, the same relative to S (SpeechBrain's way).
-    skipped : list of BadUtterance
-        What could not be read.
-
-    Example
-    -------
-    >>> batch = crop_collate([BadUtterance("a", "a.wav", "missing")])
-    >>> batch.is_empty, batch.wav.shape
-    (True, torch.Size([1, 400]))
-    """
-
-    ids: list
+    ids: list[str]
     wav: torch.Tensor
+    """[B, S] float32, normalised; padding is zero."""
     num_samples: torch.Tensor
-    lengths: torch.Tensor
-    skipped: list = field(default_factory=list)
+    """[B] long, samples that are not padding."""
+    skipped: list[BadUtterance] = field(default_factory=list)
+    """What could not be read."""
 
     @property
-    def is_empty(self):
+    def is_empty(self) -> bool:
         """Whether no utterance could be read; ``wav`` is one row of zeros
         then, to be given no weight in the loss."""
         return not self.ids
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.ids)
 
-    def _map(self, function):
+    def _map(
+        self, function: Callable[[torch.Tensor], torch.Tensor]
+    ) -> "PretrainingBatch":
         return replace(
             self,
             wav=function(self.wav),
             num_samples=function(self.num_samples),
-            lengths=function(self.lengths),
         )
 
-    def to(self, device, non_blocking=False):
+    def to(
+        self, device: torch.device | str, non_blocking: bool = False
+    ) -> "PretrainingBatch":
         """A copy of the batch with its tensors on a device."""
         return self._map(lambda t: t.to(device, non_blocking=non_blocking))
 
-    def pin_memory(self):
+    def pin_memory(self) -> "PretrainingBatch":
         """A copy in page-locked memory (DataLoader's ``pin_memory=True``)."""
         return self._map(torch.Tensor.pin_memory)
 
 
-def _batch(items, waveforms):
+def _batch(
+    items: Sequence[Item], waveforms: list[torch.Tensor]
+) -> PretrainingBatch:
     skipped = [item for item in items if isinstance(item, BadUtterance)]
     ids = [item.id for item in items if isinstance(item, GoodUtterance)]
     if not ids:
         waveforms = [torch.zeros(MIN_SAMPLES)]
     num_samples = torch.tensor([len(wav) for wav in waveforms])
     wav = pad_sequence(waveforms, batch_first=True)  # [B, S]
-    lengths = num_samples / wav.shape[1]
-    return PretrainingBatch(ids, wav, num_samples, lengths, skipped)
+    return PretrainingBatch(ids, wav, num_samples, skipped)
 
 
-def crop_collate(items):
+def crop_collate(items: Sequence[Item]) -> PretrainingBatch:
     """Batch waveforms by cropping all to the shortest (released behaviour).
-
-    Arguments
-    ---------
-    items : list of GoodUtterance or BadUtterance
-        From :class:`PretrainingDataset`.
-
-    Returns
-    -------
-    PretrainingBatch
-        Without padding.
 
     Example
     -------
@@ -264,25 +208,37 @@ def crop_collate(items):
     return _batch(items, [item.cropped(shortest) for item in good])
 
 
-def pad_collate(items):
-    """Batch whole waveforms (at most ``max_samples``), padded with zeros.
+def pad_collate(items: Sequence[Item]) -> PretrainingBatch:
+    """Batch whole waveforms (at most ``max_samples``), padded with zeros."""
+    good = [item for item in items if isinstance(item, GoodUtterance)]
+    return _batch(items, [item.wav for item in good])
 
-    Arguments
-    ---------
-    items : list of GoodUtterance or BadUtterance
-        From :class:`PretrainingDataset`.
 
-    Returns
-    -------
-    PretrainingBatch
-        ``num_samples`` tells the padding from the speech.
+def from_padded_batch(batch: object) -> PretrainingBatch:
+    """What SpeechBrain's ``PaddedBatch`` holds under ``id`` and ``wav``.
+
+    Waveforms under ``sig`` are taken, too. Each is normalised over its own
+    length, as in :class:`PretrainingDataset`; padding becomes zero.
 
     Example
     -------
-    >>> short = GoodUtterance("a", torch.ones(500), 0.5)
-    >>> long = GoodUtterance("b", torch.ones(700), 0.5)
-    >>> pad_collate([short, long]).num_samples
-    tensor([500, 700])
+    >>> from speechbrain.dataio.batch import PaddedBatch
+    >>> rows = [{"id": "a", "sig": torch.rand(800)},
+    ...         {"id": "b", "sig": torch.rand(500)}]
+    >>> from_padded_batch(PaddedBatch(rows)).num_samples
+    tensor([800, 500])
     """
-    good = [item for item in items if isinstance(item, GoodUtterance)]
-    return _batch(items, [item.wav for item in good])
+    for name in ("wav", "sig"):
+        if hasattr(batch, "id") and hasattr(batch, name):
+            data, relative = getattr(batch, name)
+            data, relative = data.cpu(), relative.cpu()
+            break
+    else:
+        raise ValueError(
+            f"a batch of {type(batch).__name__} has no `id` and `wav`: let "
+            "the dataset's output_keys be ['id', 'wav'], waveforms [S] of "
+            "16,000 Hz."
+        )
+    num_samples = (relative * data.shape[1]).round().long()
+    wav = normalise_waveform(data.float(), num_samples)
+    return PretrainingBatch(list(batch.id), wav, num_samples)

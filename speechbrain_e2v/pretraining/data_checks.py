@@ -1,6 +1,7 @@
 """Looking at every file before pre-training starts, not in its tenth hour."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -8,7 +9,11 @@ from tqdm import tqdm
 
 from speechbrain_e2v.corpora.audio import AudioError, decode
 from speechbrain_e2v.corpora.audio_info import audio_infos, measured
+from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.lobes.lengths import MIN_SAMPLES, SAMPLE_RATE
+
+Problem = tuple[str, str]
+"""A reason, such as "missing", and a message."""
 
 _SHOWN = 20
 # Integer samples are always finite; only these need decoding to be sure.
@@ -18,11 +23,6 @@ _CAN_HOLD_NAN = ("FLOAT", "DOUBLE")
 class BadPretrainingData(ValueError):
     """Every problem of the pre-training data at once.
 
-    Arguments
-    ---------
-    problems : list of tuple
-        (reason, message) pairs.
-
     Example
     -------
     >>> print(BadPretrainingData([("empty", "a.wav: empty")]))
@@ -30,11 +30,11 @@ class BadPretrainingData(ValueError):
       a.wav: empty
     """
 
-    def __init__(self, problems):
+    def __init__(self, problems: list[Problem]):
         super().__init__(problems)
         self.problems = problems
 
-    def __str__(self):
+    def __str__(self) -> str:
         counts = Counter(reason for reason, _ in self.problems)
         counted = ", ".join(f"{k}: {n}" for k, n in sorted(counts.items()))
         lines = [f"  {message}" for _, message in self.problems[:_SHOWN]]
@@ -48,31 +48,16 @@ class BadPretrainingData(ValueError):
 
 @dataclass(frozen=True)
 class PretrainingReport:
-    """What the check found.
-
-    Arguments
-    ---------
-    listed, kept, too_short : int
-        Utterances of the manifests, those to train on, those left out.
-    hours, hours_too_short : float
-        Audio of the kept and of the left out utterances.
-    per_dataset : dict
-        Hours kept of every corpus.
-
-    Example
-    -------
-    >>> print(PretrainingReport(3, 2, 1, 0.5, 0.001, {"EmoDB": 0.5}))
-    2 of 3 utterances, 0.50 h (EmoDB 0.50 h); 1 too short (0.001 h)
-    """
+    """What the check found: utterances, hours, hours kept of every corpus."""
 
     listed: int
     kept: int
     too_short: int
     hours: float
     hours_too_short: float
-    per_dataset: dict
+    per_dataset: dict[str, float]
 
-    def __str__(self):
+    def __str__(self) -> str:
         parts = [f"{n or '?'} {h:.2f} h" for n, h in self.per_dataset.items()]
         return (
             f"{self.kept} of {self.listed} utterances, {self.hours:.2f} h "
@@ -81,35 +66,21 @@ class PretrainingReport:
         )
 
 
-def check_pretraining(utterances, min_samples=SAMPLE_RATE // 2, progress=True):
+def check_pretraining(
+    utterances: Sequence[Utterance],
+    min_samples: int = SAMPLE_RATE // 2,
+    progress: bool = True,
+) -> tuple[list[Utterance], PretrainingReport]:
     """Check every utterance; raise one error that lists every problem.
 
-    Arguments
-    ---------
-    utterances : sequence of Utterance
-        Of all manifests, with absolute audio paths.
-    min_samples : int
-        Samples at 16,000 Hz; shorter utterances are left out and counted
-        (0.5 s in the released configuration).
-    progress : bool
-        Show progress bars.
-
-    Returns
-    -------
-    tuple
-        (list of Utterance to train on, PretrainingReport).
-
-    Raises
-    ------
-    BadPretrainingData
-        For duplicate ids, missing, unreadable, truncated or empty files,
-        values that are not finite, a length or rate that is not what the
-        manifest says, or when every utterance is too short.
+    Utterances shorter than `min_samples` (16,000 Hz; 0.5 s in the released
+    configuration) are left out and counted. Refused: duplicate ids, missing,
+    unreadable, truncated or empty files, values that are not finite, a length
+    or rate that is not what the manifest says, and audio that is all too short.
 
     Example
     -------
     >>> import soundfile
-    >>> from speechbrain_e2v.corpora.utterance import Utterance
     >>> path = getfixture("tmp_path") / "a.wav"
     >>> soundfile.write(path, [0.0] * 16000, 16000)
     >>> rows = [Utterance("a", str(path))]
@@ -128,7 +99,9 @@ def check_pretraining(utterances, min_samples=SAMPLE_RATE // 2, progress=True):
     problems = _duplicates(utterances)
     paths = list(dict.fromkeys(u.wav for u in utterances))
     headers = dict(zip(paths, audio_infos(paths, progress), strict=True))
-    kept, short, floats = [], [], []
+    kept: list[Utterance] = []
+    short: list[Utterance] = []
+    floats = []
     for utterance in utterances:
         header = headers[utterance.wav]
         found = measured(utterance, utterance.wav, header)
@@ -138,7 +111,7 @@ def check_pretraining(utterances, min_samples=SAMPLE_RATE // 2, progress=True):
         problems.extend(_contradictions(utterance, found))
         enough = found.samples_at_16k >= min_samples
         (kept if enough else short).append(found)
-        if enough and header.subtype in _CAN_HOLD_NAN:
+        if enough and getattr(header, "subtype", "") in _CAN_HOLD_NAN:
             floats.append(found)
     problems.extend(_not_finite(floats, progress))
     if short and not kept:
@@ -156,8 +129,9 @@ def check_pretraining(utterances, min_samples=SAMPLE_RATE // 2, progress=True):
     return kept, _report(utterances, kept, short)
 
 
-def _duplicates(utterances):
-    first, problems = {}, []
+def _duplicates(utterances: Sequence[Utterance]) -> list[Problem]:
+    first: dict[str, Utterance] = {}
+    problems = []
     for utterance in utterances:
         other = first.setdefault(utterance.id, utterance)
         if other is not utterance:
@@ -171,7 +145,9 @@ def _duplicates(utterances):
     return problems
 
 
-def _contradictions(utterance, found):
+def _contradictions(
+    utterance: Utterance, found: Utterance
+) -> Iterator[Problem]:
     piece = (utterance.start, utterance.stop) != (None, None)
     # Seconds are written in microseconds, which can move a cut by a sample.
     for name, unit, slack in (
@@ -187,8 +163,10 @@ def _contradictions(utterance, found):
             )
 
 
-def _not_finite(utterances, progress):
-    def problem(utterance):
+def _not_finite(
+    utterances: Sequence[Utterance], progress: bool
+) -> list[Problem]:
+    def problem(utterance: Utterance) -> Problem | None:
         try:
             decode(utterance.wav, utterance.start, utterance.stop)
         except AudioError as error:
@@ -206,8 +184,12 @@ def _not_finite(utterances, progress):
         return [item for item in found if item is not None]
 
 
-def _report(utterances, kept, short):
-    per_dataset = Counter()
+def _report(
+    utterances: Sequence[Utterance],
+    kept: Sequence[Utterance],
+    short: Sequence[Utterance],
+) -> PretrainingReport:
+    per_dataset: dict[str, float] = defaultdict(float)
     for utterance in kept:
         per_dataset[utterance.dataset] += utterance.duration / 3600
     return PretrainingReport(

@@ -1,29 +1,22 @@
 """Figures that show whether self-distillation is alive, and a stop if not."""
 
 import dataclasses
+from collections.abc import Iterable
 
 import torch
 
 MAX_ROWS = 1024
 
 
-def effective_rank(x, max_rows=MAX_ROWS):
+def effective_rank(x: torch.Tensor, max_rows: int = MAX_ROWS) -> float:
     """Number of directions that features use.
 
     The exponential of the entropy of the normalised singular values (Roy and
     Vetterli, 2007). Not centred: frames that are all alike give 1, also when
     small noise rides on them.
 
-    Arguments
-    ---------
-    x : torch.Tensor, [N, D]
-        Real frames or utterances; more than `max_rows` are thinned evenly.
-    max_rows : int
-
-    Returns
-    -------
-    float
-        1 to min(N, D); 0 for zeros, NaN for non-finite values.
+    `x` [N, D] are real frames or utterances; more than `max_rows` are thinned
+    evenly. 1 to min(N, D); 0 for zeros, NaN for non-finite values.
 
     Example
     -------
@@ -43,87 +36,42 @@ def effective_rank(x, max_rows=MAX_ROWS):
     return torch.special.entr(share).sum().exp().item()
 
 
-def channel_std(x):
-    """Standard deviation of every channel over frames.
-
-    Arguments
-    ---------
-    x : torch.Tensor, [N, D]
-        Real frames.
-
-    Returns
-    -------
-    torch.Tensor, [D], float32
-
-    Example
-    -------
-    >>> channel_std(torch.tensor([[1.0, 5.0], [3.0, 5.0]])).tolist()
-    [1.0, 0.0]
-    """
+def channel_std(x: torch.Tensor) -> torch.Tensor:
+    """Standard deviation of every channel of [N, D] over frames, [D], fp32."""
     return x.detach().float().std(dim=0, unbiased=False)
 
 
-def utterance_spread(targets):
-    """How much utterance targets differ between utterances.
+def utterance_spread(targets: torch.Tensor) -> float:
+    """How much utterance targets [B, D] differ between utterances.
 
-    Zero for the `released` target, which is the same for every utterance: the
-    time average of a target normalised over time.
-
-    Arguments
-    ---------
-    targets : torch.Tensor, [B, D]
-
-    Returns
-    -------
-    float
-        Mean over D of the standard deviation over B.
-
-    Example
-    -------
-    >>> utterance_spread(torch.tensor([[1.0, 5.0], [3.0, 5.0]]))
-    0.5
+    Mean over D of the standard deviation over B. Zero for the `released`
+    target, which is the same for every utterance: the time average of a target
+    normalised over time.
     """
     return channel_std(targets).mean().item()
 
 
 @torch.no_grad()
-def teacher_distance(student, teacher):
-    """Distance of two sets of weights, relative to the first.
-
-    Arguments
-    ---------
-    student, teacher : iterable of torch.Tensor
-        Corresponding parameters, in the same order.
-
-    Returns
-    -------
-    float
-        ||student - teacher|| / ||student||, over all parameters together.
+def teacher_distance(
+    student: Iterable[torch.Tensor], teacher: Iterable[torch.Tensor]
+) -> float:
+    """||student - teacher|| / ||student||, over all parameters together.
 
     Example
     -------
     >>> teacher_distance([torch.tensor([3.0, 4.0])], [torch.zeros(2)])
     1.0
     """
-    student, teacher = list(student), list(teacher)
-    difference = torch._foreach_sub(student, teacher)
+    weights = list(student)
+    difference = torch._foreach_sub(weights, list(teacher))
     total_norm = torch.nn.utils.get_total_norm
-    return (total_norm(difference) / total_norm(student)).item()
+    return (total_norm(difference) / total_norm(weights)).item()
 
 
-def feature_health(**features):
-    """Spread and rank of several kinds of features.
+def feature_health(**features: torch.Tensor) -> dict[str, float]:
+    """``std_<name>``, the mean over channels, and ``rank_<name>``.
 
-    Arguments
-    ---------
-    **features : torch.Tensor, [N, D]
-        Real frames under a name, such as ``conv=``, ``encoder=``,
-        ``prediction=``, ``target=``.
-
-    Returns
-    -------
-    dict of str to float
-        ``std_<name>``, the mean over channels, and ``rank_<name>``.
+    Features are real frames [N, D] under a name, such as ``conv=``.
 
     Example
     -------
@@ -175,27 +123,13 @@ ADVICE = {
 }
 
 
-def check_collapse(figures, update, thresholds):
-    """Stop a run that has collapsed.
+def check_collapse(
+    figures: dict[str, float], update: int, thresholds: CollapseThresholds
+) -> None:
+    """Raise CollapseError, with the figures and what to change, when they say.
 
-    Arguments
-    ---------
-    figures : dict of str to float
-        With one entry for every threshold that is not None.
-    update : int
-    thresholds : CollapseThresholds
-
-    Raises
-    ------
-    CollapseError
-        With the figures and what to change. Non-finite figures count as
-        collapsed.
-    KeyError
-        When a watched figure is missing.
-
-    Example
-    -------
-    >>> check_collapse({}, 10, CollapseThresholds(after_updates=100))
+    Figures that are not finite count as collapsed; a watched one that is
+    missing is a KeyError.
     """
     limits = dataclasses.asdict(thresholds)
     if update <= limits.pop("after_updates"):

@@ -4,36 +4,25 @@ from pathlib import Path
 
 import torch
 from speechbrain.utils.checkpoints import Checkpointer
+from speechbrain.utils.logger import get_logger
 
-from speechbrain_e2v.pretraining.start_from_published import (
-    start_from_published,
-)
+from speechbrain_e2v.pretraining.student import Student
+from speechbrain_e2v.pretraining.teacher import EMATeacher
+from speechbrain_e2v.published.load import read_pretrained
 from speechbrain_e2v.published.state_dict_check import check_state
 
+logger = get_logger(__name__)
 
-def initialise(student, teacher, source):
-    """Start student and teacher from earlier weights.
 
-    Arguments
-    ---------
-    student : Student
-    teacher : EMATeacher
-    source : str or Path
-        The output folder of a pre-training run (student, decoder and teacher
-        of its newest checkpoint), an encoder folder, or a published
-        checkpoint (see `start_from_published`).
+def initialise(
+    student: Student, teacher: EMATeacher, source: str | Path | None
+) -> str:
+    """Start student and teacher from earlier weights; says what was taken.
 
-    Returns
-    -------
-    str
-        What was taken, in words.
-
-    Raises
-    ------
-    FileNotFoundError
-        When there is no such thing.
-    ValueError
-        When its sizes are not the student's.
+    `source` is None for a cold start, the output folder of a pre-training run
+    (student, decoder and teacher of its newest checkpoint), or anything that
+    `load_pretrained` accepts. FileNotFoundError when there is no such thing,
+    ValueError with every tensor when sizes differ; nothing has changed then.
 
     Example
     -------
@@ -42,13 +31,62 @@ def initialise(student, teacher, source):
     ...
     speechbrain_e2v.published.hub.SourceNotFound: there is no file or ...
     """
-    saved = Path(source) / "save"
+    if source is None:
+        return "random weights"
+    taken = _from_run(student, teacher, Path(source) / "save")
+    if taken is None:
+        taken = _from_published(student, teacher, source)
+    logger.info("Initialised from %s", taken)
+    return taken
+
+
+def _from_run(student: Student, teacher: EMATeacher, saved: Path) -> str | None:
     newest = Checkpointer(saved).find_checkpoint() if saved.is_dir() else None
     if newest is None:
-        return start_from_published(student, teacher, source)
+        return None
     for name, module in (("student", student), ("teacher", teacher)):
         path = newest.paramfiles[name]
         state = torch.load(path, map_location="cpu", weights_only=True)
         check_state(module, state, path)
         module.load_state_dict(state)
     return f"student and teacher of {newest.path}"
+
+
+def _from_published(
+    student: Student, teacher: EMATeacher, source: str | Path
+) -> str:
+    """Extra tokens stay fresh where the source has none, as in emotion2vec's
+    own pre-training from data2vec 2.0. The teacher starts from the source's
+    `_ema` when it has one, else as a copy of the student."""
+    model = read_pretrained(source)
+    encoder = student.encoder
+    tokens = "context.extra_tokens"
+    state = dict(model.encoder.state_dict())
+    fresh = not state[tokens].numel() and encoder.context.num_extra_tokens
+    if fresh:
+        state[tokens] = encoder.context.extra_tokens.detach()
+    check_state(encoder, state, source)
+    context = model.teacher
+    if context is not None:
+        context = dict(context)
+        if fresh:
+            context["extra_tokens"] = state[tokens]
+        check_state(teacher.context, context, f"the teacher of {source}")
+    if model.decoder is not None:
+        check_state(student.decoder, model.decoder, f"the decoder of {source}")
+    taken = [f"encoder of {source}"]
+    encoder.load_state_dict(state)
+    if fresh:
+        taken.append("fresh extra tokens (it has none)")
+    if model.decoder is None:
+        taken.append("fresh decoder")
+    else:
+        student.decoder.load_state_dict(model.decoder)
+        taken.append("its decoder")
+    if context is None:
+        teacher.context.load_state_dict(encoder.context.state_dict())
+        taken.append("teacher = student")
+    else:
+        teacher.context.load_state_dict(context)
+        taken.append("its teacher (_ema)")
+    return "; ".join(taken)

@@ -2,58 +2,42 @@
 
 import torch
 
+from speechbrain_e2v.pretraining.masking import MaskLayout
+
 UTTERANCE_LOSSES = ("token", "chunk", "global")
 
 
-def frame_loss(prediction, target, real=None):
-    """Squared error of predicted frames, summed over D and scaled.
+def frame_loss(
+    prediction: torch.Tensor,
+    target: torch.Tensor,
+    real: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Squared error of predicted frames [R, M, D], summed over D and scaled.
 
     Paper equation 8 up to a factor: the released code divides the sum over D
-    by sqrt(D), not by the number of elements.
-
-    Arguments
-    ---------
-    prediction, target : torch.Tensor, [R, M, D]
-    real : torch.Tensor, [R, M], bool, optional
-        False at fillers.
-
-    Returns
-    -------
-    torch.Tensor, [R, M]
-        Loss of every masked frame, fp32, 0 at fillers.
+    by sqrt(D), not by the number of elements. Returns [R, M], fp32, 0 where
+    `real` [R, M] is False (fillers).
 
     Example
     -------
-    >>> loss = frame_loss(torch.zeros(1, 1, 4), torch.ones(1, 1, 4))
-    >>> loss.item()
+    >>> frame_loss(torch.zeros(1, 1, 4), torch.ones(1, 1, 4)).item()
     2.0
     """
     loss = _squared_error(prediction, target)
     return loss if real is None else loss * real
 
 
-def utterance_prediction(tokens, visible, visible_real=None, kind="chunk"):
-    """Pool the student's utterance vector (paper equations 5 to 7).
+def utterance_prediction(
+    tokens: torch.Tensor,
+    visible: torch.Tensor,
+    visible_real: torch.Tensor | None = None,
+    kind: str = "chunk",
+) -> torch.Tensor:
+    """Pool the student's utterance vector, [R, D] (paper equations 5 to 7).
 
-    Arguments
-    ---------
-    tokens : torch.Tensor, [R, N, D]
-        Encoder output at the extra tokens.
-    visible : torch.Tensor, [R, V, D]
-        Encoder output at visible frames.
-    visible_real : torch.Tensor, [R, V], bool, optional
-    kind : str
-        "token": the last extra token; "chunk": mean of all extra tokens;
-        "global": mean of the visible frames, no tokens needed.
-
-    Returns
-    -------
-    torch.Tensor, [R, D]
-
-    Raises
-    ------
-    ValueError
-        When `kind` is unknown, or needs tokens the encoder does not have.
+    "token": the last of the extra tokens [R, N, D]; "chunk": mean of all of
+    them; "global": mean of the visible frames [R, V, D], no tokens needed. A
+    ValueError names an unknown kind and one that needs absent tokens.
 
     Example
     -------
@@ -78,48 +62,29 @@ def utterance_prediction(tokens, visible, visible_real=None, kind="chunk"):
     return tokens[:, -1] if kind == "token" else tokens.mean(1)
 
 
-def utterance_loss(prediction, target):
-    """Squared error of the utterance vector of every clone.
+def utterance_loss(
+    prediction: torch.Tensor, target: torch.Tensor
+) -> torch.Tensor:
+    """Squared error of every clone's utterance vector, [B * K].
 
-    Paper equation 9 up to a factor, scaled as in `frame_loss`. How rows are
-    reduced is left to the caller: their mean is the paper's loss, their sum
-    the released code's.
-
-    Arguments
-    ---------
-    prediction : torch.Tensor, [B * K, D]
-    target : torch.Tensor, [B, D]
-        Every clone of an utterance has the same target.
-
-    Returns
-    -------
-    torch.Tensor, [B * K]
-
-    Example
-    -------
-    >>> utterance_loss(torch.ones(2, 4), torch.zeros(1, 4)).tolist()
-    [2.0, 2.0]
+    Paper equation 9 up to a factor, scaled as in `frame_loss`. Predictions are
+    [B * K, D], targets [B, D]: clones share theirs. How rows are reduced is
+    left to the caller: their mean is the paper's loss, their sum the released
+    code's.
     """
     clones = len(prediction) // len(target)
     return _squared_error(prediction, target.repeat_interleave(clones, 0))
 
 
-def _squared_error(prediction, target):
+def _squared_error(
+    prediction: torch.Tensor, target: torch.Tensor
+) -> torch.Tensor:
     error = prediction.float() - target.float()
     return error.square().sum(-1) / target.shape[-1] ** 0.5
 
 
-def masked_targets(targets, layout):
-    """Pick the targets of every clone's masked frames.
-
-    Arguments
-    ---------
-    targets : torch.Tensor, [B, T, D]
-    layout : masking.MaskLayout
-
-    Returns
-    -------
-    torch.Tensor, [B * K, M, D]
+def masked_targets(targets: torch.Tensor, layout: MaskLayout) -> torch.Tensor:
+    """Targets [B, T, D] of every clone's masked frames, [B * K, M, D].
 
     Example
     -------

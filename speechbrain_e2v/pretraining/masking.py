@@ -4,6 +4,7 @@ Masks are pure functions of seeds such as (seed, update, utterance, clone) and
 of the number of frames, drawn after cropping, on the CPU.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,20 +16,14 @@ _SECOND_STREAM = 0x5851F42D4C957F2D
 """Turns a row's seed into another one: frames and spans are drawn apart, so
 that a row does not depend on the longest row of its batch."""
 
+Seeds = Sequence[Sequence[int]]
+"""[B][K]: one number a clone."""
 
-def clone_seeds(seed, update, ids, clones):
-    """Make the seed of every clone's mask.
 
-    Arguments
-    ---------
-    seed, update : int
-    ids : list of str
-        Utterances of the batch.
-    clones : int
-
-    Returns
-    -------
-    list of list of int, [B][K]
+def clone_seeds(
+    seed: int, update: int, ids: Sequence[str], clones: int
+) -> list[list[int]]:
+    """Seeds of every clone's mask, [B][K].
 
     Example
     -------
@@ -43,43 +38,33 @@ def clone_seeds(seed, update, ids, clones):
 
 
 def block_masks(
-    num_frames, seeds, mask_prob=0.5, mask_length=5, mask_prob_adjust=0.05
-):
-    """Draw block masks with exactly int(mask_prob * T) masked frames each.
+    num_frames: Sequence[int],
+    seeds: Seeds,
+    mask_prob: float = 0.5,
+    mask_length: int = 5,
+    mask_prob_adjust: float = 0.05,
+) -> torch.Tensor:
+    """Block masks with exactly int(mask_prob * T) masked frames each.
 
-    Centres are drawn with replacement, each masks `mask_length` frames around
-    itself, then single random frames are masked or shown until the count is
-    exact: the scheme of the released training data loader.
+    Centres are drawn with replacement, each masks `mask_length` (odd) frames
+    around itself, then single random frames are masked or shown until the
+    count is exact: the scheme of the released training data loader.
+    `mask_prob_adjust` raises the number of centres, because blocks overlap.
 
-    Arguments
-    ---------
-    num_frames : list of int, [B]
-        Frames of each utterance.
-    seeds : list of list of int, [B][K]
-        One seed a clone.
-    mask_prob : float
-    mask_length : int
-        Frames, odd.
-    mask_prob_adjust : float
-        Raises the number of centres, because blocks overlap.
-
-    Returns
-    -------
-    torch.Tensor, [B, K, T], bool
-        True where masked; T is the longest utterance.
+    Returns [B, K, T], bool, True where masked; T is the longest utterance.
 
     Example
     -------
     >>> block_masks([200, 100], [[1, 2], [3, 4]]).sum(2).tolist()
     [[100, 100], [50, 50]]
     """
-    frames, seeds, shape = _rows(num_frames, seeds)
+    frames, rows, shape = _rows(num_frames, seeds)
     longest = shape[2]
     centres = (frames * (mask_prob + mask_prob_adjust) / mask_length).astype(
         np.int64
     )
     most = int(centres.max())
-    draws = hash_uniform(seeds ^ _SECOND_STREAM, most)
+    draws = hash_uniform(rows ^ _SECOND_STREAM, most)
     centre = (draws * frames[:, None]).astype(np.int64)
     used = np.arange(most)[None, :] < centres[:, None]
     row = np.broadcast_to(np.arange(len(frames))[:, None], centre.shape)[used]
@@ -88,30 +73,24 @@ def block_masks(
         column = np.clip(centre + offset, 0, frames[:, None] - 1)[used]
         masked[row, column] = True
     count = (frames * mask_prob).astype(np.int64)
-    masked = _exactly(masked, seeds, frames, count)
+    masked = _exactly(masked, rows, frames, count)
     return torch.from_numpy(masked.reshape(shape))
 
 
-def span_masks(num_frames, seeds, mask_prob=0.5, mask_length=5, min_masks=1):
-    """Draw overlapping spans from distinct random starts (paper's text).
+def span_masks(
+    num_frames: Sequence[int],
+    seeds: Seeds,
+    mask_prob: float = 0.5,
+    mask_length: int = 5,
+    min_masks: int = 1,
+) -> torch.Tensor:
+    """Overlapping spans from distinct random starts (paper's text).
 
-    The expected number of spans is mask_prob * T / mask_length; rows are then
-    thinned at random to the smallest count of the batch, as the released code
-    does where it masks this way.
+    The expected number of spans is mask_prob * T / mask_length, at least
+    `min_masks`; rows are then thinned at random to the smallest count of the
+    batch, as the released code does where it masks this way.
 
-    Arguments
-    ---------
-    num_frames : list of int, [B]
-    seeds : list of list of int, [B][K]
-    mask_prob : float
-    mask_length : int
-        Frames.
-    min_masks : int
-        Least number of spans.
-
-    Returns
-    -------
-    torch.Tensor, [B, K, T], bool
+    Returns [B, K, T], bool.
 
     Example
     -------
@@ -119,9 +98,9 @@ def span_masks(num_frames, seeds, mask_prob=0.5, mask_length=5, min_masks=1):
     >>> counts.unique().numel()
     1
     """
-    frames, seeds, shape = _rows(num_frames, seeds)
+    frames, rows, shape = _rows(num_frames, seeds)
     longest = shape[2]
-    draws = hash_uniform(seeds ^ _SECOND_STREAM, 1 + longest)
+    draws = hash_uniform(rows ^ _SECOND_STREAM, 1 + longest)
     spans = (mask_prob * frames / mask_length + draws[:, 0]).astype(np.int64)
     spans = np.maximum(spans, min_masks)
     length = np.minimum(mask_length, frames - spans - 1)
@@ -138,18 +117,23 @@ def span_masks(num_frames, seeds, mask_prob=0.5, mask_length=5, min_masks=1):
         for start in np.argsort(start_draws[: end - m])[:n]:
             masked[row, start : start + m] = True
     count = np.full_like(frames, masked.sum(1).min())
-    masked = _exactly(masked, seeds, frames, count)
+    masked = _exactly(masked, rows, frames, count)
     return torch.from_numpy(masked.reshape(shape))
 
 
-def _rows(num_frames, seeds):
+def _rows(
+    num_frames: Sequence[int], seeds: Seeds
+) -> tuple[np.ndarray, np.ndarray, tuple[int, int, int]]:
     frames = np.asarray(num_frames, dtype=np.int64)
-    seeds = np.asarray(seeds, dtype=np.int64)
-    shape = (*seeds.shape, int(frames.max()))
-    return np.repeat(frames, seeds.shape[1]), seeds.ravel(), shape
+    numbers = np.asarray(seeds, dtype=np.int64)
+    utterances, clones = numbers.shape
+    shape = (utterances, clones, int(frames.max()))
+    return np.repeat(frames, clones), numbers.ravel(), shape
 
 
-def _exactly(masked, seeds, frames, count):
+def _exactly(
+    masked: np.ndarray, seeds: np.ndarray, frames: np.ndarray, count: np.ndarray
+) -> np.ndarray:
     """Show or mask random single frames until row r masks count[r].
 
     Masked frames rank above visible ones, in random order among themselves;
@@ -182,16 +166,21 @@ class MaskLayout(NamedTuple):
     frames: int
     clones: int
 
-    def to(self, device):
+    def to(self, device: torch.device | str) -> "MaskLayout":
         """Move the indices to a device without waiting for it."""
-        moved = [
-            x.to(device, non_blocking=True) if torch.is_tensor(x) else x
-            for x in self
-        ]
-        return MaskLayout(*moved)
+        visible_real, masked_real = (
+            None if real is None else real.to(device, non_blocking=True)
+            for real in (self.visible_real, self.masked_real)
+        )
+        return self._replace(
+            visible=self.visible.to(device, non_blocking=True),
+            masked=self.masked.to(device, non_blocking=True),
+            visible_real=visible_real,
+            masked_real=masked_real,
+        )
 
-    def visible_frames(self):
-        """Return [R, T], 1.0 where a frame is visible."""
+    def visible_frames(self) -> torch.Tensor:
+        """[R, T], 1.0 where a frame is visible."""
         if self.visible_real is None:
             source = torch.ones_like(self.visible, dtype=torch.float32)
         else:
@@ -200,25 +189,13 @@ class MaskLayout(NamedTuple):
         return seen.scatter_add(1, self.visible, source)
 
 
-def mask_layout(mask, num_frames=None):
-    """Turn masks into gather indices.
+def mask_layout(
+    mask: torch.Tensor, num_frames: Sequence[int] | None = None
+) -> MaskLayout:
+    """Turn masks [B, K, T] (bool, on the CPU) into gather indices.
 
-    Arguments
-    ---------
-    mask : torch.Tensor, [B, K, T], bool
-        True where masked; on the CPU.
-    num_frames : list of int, [B], optional
-        Real frames, when rows are padded. Padding is neither masked nor
-        visible.
-
-    Returns
-    -------
-    MaskLayout
-
-    Raises
-    ------
-    ValueError
-        When a row has no masked or no visible frame.
+    `num_frames` [B] are the real frames of padded rows: padding is neither
+    masked nor visible. A row without a masked or a visible frame is refused.
 
     Example
     -------
@@ -240,16 +217,16 @@ def mask_layout(mask, num_frames=None):
                 f"rows {empty} of the mask have no {name} frame: use longer "
                 "utterances (min_seconds) or another mask_prob."
             )
-    visible, visible_real = _indices(visible)
-    masked, masked_real = _indices(mask)
+    at_visible, visible_real = _indices(visible)
+    at_masked, masked_real = _indices(mask)
     if visible_real.all() and masked_real.all():
-        visible_real = masked_real = None
+        return MaskLayout(at_visible, at_masked, None, None, frames, clones)
     return MaskLayout(
-        visible, masked, visible_real, masked_real, frames, clones
+        at_visible, at_masked, visible_real, masked_real, frames, clones
     )
 
 
-def _indices(chosen):
+def _indices(chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     count = chosen.sum(1)
     most = int(count.max())
     order = torch.argsort((~chosen).to(torch.uint8), dim=1, stable=True)

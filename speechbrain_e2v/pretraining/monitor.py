@@ -1,57 +1,66 @@
-"""Progress bar, health log and collapse guard of a pre-training run."""
+"""What a pre-training run says: progress bar, logs, picture, collapse."""
 
+import re
 import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from speechbrain.utils.distributed import if_main_process
+from speechbrain.utils.train_logger import FileTrainLogger
 from tqdm import tqdm
 
+from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.pretraining.health import (
+    CollapseThresholds,
     check_collapse,
     feature_health,
     teacher_distance,
     utterance_spread,
 )
+from speechbrain_e2v.pretraining.health_log import VALID, HealthLog, plot_health
+
+if TYPE_CHECKING:
+    from speechbrain_e2v.pretraining.brain import DistillationBrain
 
 
 class TrainingMonitor:
     """Watches a DistillationBrain, update by update.
 
     Losses are those of the whole update; statistics of features are those of
-    each rank's last micro-batch. The main process writes.
-
-    Arguments
-    ---------
-    log : HealthLog
-    thresholds : CollapseThresholds
-    total_updates : int
-    interval : int
-        Updates between two lines of the log.
-    progress : bool
-        Whether to draw a progress bar.
+    each rank's last micro-batch. The main process writes `folder`'s
+    ``health.jsonl`` (a line every `interval` updates), ``health.png`` and, by
+    `train_logger`, a line for each epoch.
 
     Example
     -------
-    >>> from speechbrain_e2v.pretraining.health import CollapseThresholds
-    >>> from speechbrain_e2v.pretraining.health_log import HealthLog
-    >>> log = HealthLog(getfixture("tmp_path") / "health.jsonl")
-    >>> monitor = TrainingMonitor(log, CollapseThresholds(), 100, 10, False)
-    >>> monitor.interval
+    >>> TrainingMonitor(getfixture("tmp_path"), 100, interval=10).interval
     10
     """
 
-    def __init__(self, log, thresholds, total_updates, interval, progress=True):
-        self.log = log
-        self.thresholds = thresholds
+    def __init__(
+        self,
+        folder: str | Path,
+        total_updates: int,
+        interval: int,
+        thresholds: CollapseThresholds | None = None,
+        train_logger: FileTrainLogger | None = None,
+        progress: bool = False,
+    ):
+        self.log = HealthLog(Path(folder) / "health.jsonl")
         self.total_updates = total_updates
         self.interval = interval
+        self.thresholds = thresholds or CollapseThresholds()
+        self.train_logger = train_logger
         self.progress = progress
-        self._bar = None
+        self._bar: tqdm | None = None
 
-    def start(self, update):
+    def start(self, update: int) -> None:
         """Begin at an update: 0, or the one a run resumes from."""
         if if_main_process():
             self.log.resume(update)
+            self._forget_epochs(update + 1)
         self._bar = tqdm(
             total=self.total_updates,
             initial=update,
@@ -59,22 +68,18 @@ class TrainingMonitor:
             dynamic_ncols=True,
             disable=not (self.progress and if_main_process()),
         )
-        self._forget()
+        self._restart()
 
-    def on_update(self, brain):
-        """Take note of an update just made.
-
-        Raises
-        ------
-        CollapseError
-            When features, targets or predictions have died.
-        """
+    def on_update(self, brain: "DistillationBrain") -> None:
+        """Take note of an update just made; CollapseError when all is dead."""
+        if self._bar is None:  # fit_batch outside of fit
+            return
         self._seconds += brain.update_seconds
         self._updates += 1
         self._bar.update()
         if brain.optimizer_step % self.interval or brain.last is None:
             return
-        figures = self._figures(brain)
+        figures = self._figures(brain, brain.last)
         if if_main_process():
             self.log.append(brain.optimizer_step, figures)
         self._bar.set_postfix(
@@ -83,37 +88,77 @@ class TrainingMonitor:
             speed=f"{figures['speech_hours_per_hour']:.1f}x",
         )
         check_collapse(figures, brain.optimizer_step, self.thresholds)
-        self._forget()
+        self._restart()
 
-    def close(self):
-        """End the progress bar."""
+    def on_epoch(
+        self,
+        epoch: int,
+        brain: "DistillationBrain",
+        train_loss: float,
+        valid: Mapping[str, float] | None,
+    ) -> None:
+        """Write the line of an epoch and what validation found at its end.
+
+        On every rank: SpeechBrain's loggers wait for each other.
+        """
+        update = brain.optimizer_step
+        if if_main_process():
+            if valid is not None:
+                named = {VALID + name: value for name, value in valid.items()}
+                self.log.add(update, named)
+            # A run that resumes at the end of an epoch ends it twice.
+            self._forget_epochs(update)
+        if self.train_logger is not None:
+            self.train_logger.log_stats(
+                {"epoch": epoch, "update": update} | _learning_rate(brain),
+                train_stats={"loss": float(train_loss)},
+                valid_stats=None if valid is None else dict(valid),
+            )
+
+    def close(self) -> None:
+        """End the progress bar and draw the log."""
         if self._bar is not None:
             self._bar.close()
+            self._bar = None
+        path = self.log.path
+        if if_main_process() and path.is_file() and path.stat().st_size:
+            plot_health(path, path.with_suffix(".png"), self.thresholds)
 
-    def _forget(self):
+    def _restart(self) -> None:
         self._began = time.perf_counter()
         self._seconds = 0.0
         self._updates = 0
 
-    def _figures(self, brain):
-        last, hparams = brain.last, brain.hparams
-        frame, utterance = brain.mean_losses()
+    def _forget_epochs(self, update: int) -> None:
+        """Drop lines of epochs that end at an update or later."""
+        path = Path(getattr(self.train_logger, "save_file", None) or "")
+        if not path.is_file():
+            return
+        text = path.read_text("utf-8")
+        kept = []
+        for line in text.splitlines(keepends=True):
+            found = re.search(r"\bupdate: (\d+)", line)
+            if found is None or int(found[1]) < update:
+                kept.append(line)
+        if "".join(kept) != text:
+            replace_text(path, "".join(kept))
+
+    def _figures(
+        self, brain: "DistillationBrain", last: dict[str, Any]
+    ) -> dict[str, float]:
+        hparams = brain.hparams
         hours = torch.tensor(self._seconds / 3600, device=brain.device)
-        hours = brain.sum_over_ranks(hours).item()
+        hours_heard = brain.sum_over_ranks(hours).item()
         elapsed = time.perf_counter() - self._began
-        kinds = ("conv", "encoder", "prediction", "target")
         return {
-            "loss": hparams.frame_loss_weight * frame
-            + hparams.utterance_loss_weight * utterance,
-            "loss_frame": frame,
-            "loss_utterance": utterance,
-            "lr": brain.learning_rate,
+            **brain.mean_losses(),
+            **_learning_rate(brain),
             "tau": brain.ema_decay,
             "grad_norm": brain.grad_norm,
             "masked_share": last["masked_share"],
-            "speech_hours_per_update": hours / self._updates,
-            "speech_hours_per_hour": hours / (elapsed / 3600),
-            **feature_health(**{k: last[k].flatten(0, 1) for k in kinds}),
+            "speech_hours_per_update": hours_heard / self._updates,
+            "speech_hours_per_hour": hours_heard / (elapsed / 3600),
+            **feature_health(**last["features"]),
             "spread_utterance_target": utterance_spread(
                 last["utterance_target"]
             ),
@@ -124,3 +169,8 @@ class TrainingMonitor:
             "skipped_files": brain.skipped_files,
             "skipped_updates": brain.skipped_steps,
         }
+
+
+def _learning_rate(brain: "DistillationBrain") -> dict[str, float]:
+    rate = brain.learning_rate  # None without a schedule, and before a step
+    return {} if rate is None else {"lr": rate}

@@ -1,18 +1,18 @@
-"""Entry point of pre-training: what the top-level ``train.py`` calls."""
+"""What stands behind the lines of ``train.py``."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from speechbrain.dataio.dataloader import SaveableDataLoader
-from speechbrain.utils.distributed import (
-    ddp_init_group,
-    if_main_process,
-    run_on_main,
-)
+from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.logger import get_logger
+from speechbrain.utils.run_opts import RunOptions
 
 from speechbrain_e2v.corpora.manifest import read_manifest
+from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
 from speechbrain_e2v.pretraining.batch_sampler import LengthBatchSampler
 from speechbrain_e2v.pretraining.brain import DistillationBrain
@@ -21,15 +21,14 @@ from speechbrain_e2v.pretraining.data import (
     crop_collate,
     pad_collate,
 )
-from speechbrain_e2v.pretraining.data_checks import check_pretraining
-from speechbrain_e2v.pretraining.health_log import HealthLog
-from speechbrain_e2v.pretraining.health_plot import plot_health
-from speechbrain_e2v.pretraining.initialise import initialise
-from speechbrain_e2v.pretraining.monitor import TrainingMonitor
+from speechbrain_e2v.pretraining.data_checks import (
+    PretrainingReport,
+    check_pretraining,
+)
 from speechbrain_e2v.published.encoder_folder import save_encoder
 from speechbrain_e2v.training.experiment import (
+    Experiment,
     load_experiment,
-    one_line_errors,
     recipe_usage,
 )
 
@@ -77,28 +76,15 @@ KEYS = (
     "epoch_counter",
     "checkpointer",
 )
+OPTIONAL = ("valid_manifests", "train_logger")
 
 
-def pretrain(argv=None):
-    """Pre-train an encoder by online distillation.
+def load_pretraining(argv: list[str]) -> Experiment:
+    """Read ``hparams/x.yaml --manifests '[a.json]' --key value ...``.
 
-    Arguments
-    ---------
-    argv : list of str or None
-        ``hparams/x.yaml --manifests '[a.json]' --key value ...``; ``None``:
-        the command line.
-
-    Returns
-    -------
-    Path
-        The encoder folder, ``<output_folder>/encoder``.
-
-    Raises
-    ------
-    SystemExit
-        With one line, for bad input; with the usage, for ``--help``.
+    ValueError for anything unknown, missing or unusable; the usage, and exit
+    status 0, for ``--help`` and for no argument at all.
     """
-    argv = sys.argv[1:] if argv is None else list(argv)
     if not argv or {"-h", "--help"} & set(argv):
         print(
             recipe_usage(
@@ -112,105 +98,119 @@ def pretrain(argv=None):
             "  torchrun --nproc-per-node=4 train.py hparams/pretrain.yaml ..."
         )
         raise SystemExit(0)
-    with one_line_errors():
-        experiment = load_experiment(argv, KEYS)
-        hparams, run_opts = experiment.hparams, experiment.run_opts
-        missing = [key for key in KEYS if key not in hparams]
-        if missing:
-            raise ValueError(f"{experiment.file}: {', '.join(missing)} missing")
-        utterances = _read_manifests(hparams)
-        ddp_init_group(run_opts)
-        utterances, report = check_pretraining(
-            utterances,
-            round(hparams["min_seconds"] * SAMPLE_RATE),
-            progress=if_main_process() and not run_opts.noprogressbar,
+    experiment = load_experiment(argv, (*KEYS, *OPTIONAL))
+    missing = [key for key in KEYS if key not in experiment.hparams]
+    if missing:
+        raise ValueError(f"{experiment.file}: {', '.join(missing)} missing")
+    return experiment
+
+
+@dataclass(frozen=True)
+class PretrainingData:
+    """What to train on and what to validate with, every file checked."""
+
+    train: PretrainingDataset
+    valid: PretrainingDataset | None
+    report: PretrainingReport
+
+
+def prepare_data(
+    hparams: dict[str, Any], run_opts: RunOptions
+) -> PretrainingData:
+    """Read the manifests and look at every file; see `check_pretraining`.
+
+    ValueError also when an utterance is to be both trained on and validated
+    with.
+    """
+    progress = if_main_process() and not run_opts.noprogressbar
+    shortest = round(hparams["min_seconds"] * SAMPLE_RATE)
+    longest = round(hparams["max_seconds"] * SAMPLE_RATE)
+    heard = _utterances(hparams["manifests"], hparams["data_root"])
+    kept = _utterances(hparams.get("valid_manifests"), hparams["data_root"])
+    both = {u.id for u in heard} & {u.id for u in kept}
+    if both:
+        raise ValueError(
+            f"valid_manifests: {len(both)} utterances are in manifests, too "
+            f"({', '.join(sorted(both)[:3])}): validate with others."
         )
-        experiment.make_folder()
-        logger.info("Speech to hear: %s", report)
-        if hparams["initialise_from"]:
-            taken = initialise(
-                hparams["student"],
-                hparams["teacher"],
-                hparams["initialise_from"],
-            )
-            logger.info("Initialised from %s", taken)
-        brain = _build_brain(experiment)
-        loader = _build_loader(hparams, brain, utterances)
-        _log_job(brain, loader, hparams)
-    try:
-        brain.fit(hparams["epoch_counter"], loader, progressbar=False)
-    finally:
-        brain.monitor.close()
-        run_on_main(_draw, args=[hparams["output_folder"]])
-    folder = Path(hparams["output_folder"]) / "encoder"
-    run_on_main(_export, args=[folder, brain, report, experiment])
-    return folder
+    heard, report = check_pretraining(heard, shortest, progress)
+    valid = None
+    if kept:
+        kept, _ = check_pretraining(kept, shortest, progress)
+        valid = PretrainingDataset(kept, longest, hparams["seed"])
+    train = PretrainingDataset(heard, longest, hparams["seed"])
+    return PretrainingData(train, valid, report)
 
 
-def _read_manifests(hparams):
-    manifests = hparams["manifests"]
+def _utterances(
+    manifests: str | list[str] | None, data_root: str | None
+) -> list[Utterance]:
     if isinstance(manifests, str):
         manifests = [manifests]
     return [
         utterance
-        for manifest in manifests
-        for utterance in read_manifest(manifest, hparams["data_root"])
+        for manifest in manifests or ()
+        for utterance in read_manifest(manifest, data_root)
     ]
 
 
-def _build_brain(experiment):
-    hparams, run_opts = experiment.hparams, experiment.run_opts
-    monitor = TrainingMonitor(
-        HealthLog(Path(hparams["output_folder"]) / "health.jsonl"),
-        hparams["collapse"],
-        int(hparams["updates"]),
-        int(hparams["log_interval"]),
-        progress=not run_opts.noprogressbar,
-    )
-    return DistillationBrain(
-        monitor=monitor,
-        modules=hparams["modules"],
-        opt_class=hparams["opt_class"],
-        hparams=hparams,
-        run_opts=run_opts,
-        checkpointer=hparams["checkpointer"],
-    )
+def make_loaders(
+    data: PretrainingData, brain: DistillationBrain
+) -> tuple[SaveableDataLoader, SaveableDataLoader | None]:
+    """Batches to train on, shared out over the ranks, and to validate with.
 
-
-def _build_loader(hparams, brain, utterances):
-    max_samples = round(hparams["max_seconds"] * SAMPLE_RATE)
-    dataset = PretrainingDataset(utterances, max_samples, hparams["seed"])
-    sampler = LengthBatchSampler(
-        dataset.lengths,
-        round(hparams["batch_seconds"] * SAMPLE_RATE),
-        max_samples,
-        seed=hparams["seed"],
+    The latter are the same ones at every call, whole on every rank.
+    """
+    train = _loader(
+        data.train,
+        brain,
         rank=brain.rank,
         world_size=brain.world_size,
         batches_per_update=brain.grad_accumulation_factor,
     )
-    workers = hparams["num_workers"]
+    valid = _loader(data.valid, brain) if data.valid is not None else None
+    _log_job(brain, train, data.report)
+    return train, valid
+
+
+def _loader(
+    dataset: PretrainingDataset, brain: DistillationBrain, **shares: int
+) -> SaveableDataLoader:
+    hparams = brain.hparams
+    sampler = LengthBatchSampler(
+        dataset.lengths,
+        round(hparams.batch_seconds * SAMPLE_RATE),
+        dataset.max_samples,
+        seed=dataset.seed,
+        **shares,
+    )
+    workers = hparams.num_workers
     return SaveableDataLoader(
         dataset,
         batch_sampler=sampler,
-        collate_fn=pad_collate if hparams["pad_batches"] else crop_collate,
+        collate_fn=pad_collate if hparams.pad_batches else crop_collate,
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=torch.device(brain.device).type == "cuda",
     )
 
 
-def _log_job(brain, loader, hparams):
-    parameters = sum(p.numel() for p in hparams["student"].parameters())
+def _log_job(
+    brain: DistillationBrain,
+    loader: SaveableDataLoader,
+    report: PretrainingReport,
+) -> None:
+    parameters = sum(p.numel() for p in brain.hparams.student.parameters())
     factor = brain.grad_accumulation_factor
     batches = len(loader.batch_sampler)
-    seconds = hparams["batch_seconds"] * brain.world_size * factor
+    seconds = brain.hparams.batch_seconds * brain.world_size * factor
+    logger.info("Speech to hear: %s", report)
     logger.info(
         "%.2f M parameters; up to %.1f s of speech x %d clones an update "
         "(%d processes x %d accumulated); %d updates an epoch, %d in all",
         parameters / 1e6,
         seconds,
-        hparams["clones"],
+        brain.hparams.clones,
         brain.world_size,
         factor,
         batches // factor,
@@ -218,26 +218,22 @@ def _log_job(brain, loader, hparams):
     )
 
 
-def _draw(output_folder):
-    log = Path(output_folder) / "health.jsonl"
-    if log.is_file() and log.stat().st_size:
-        plot_health(log, Path(output_folder) / "health.png")
-
-
-def _export(folder, brain, report, experiment):
+def export_encoder(
+    brain: DistillationBrain, data: PretrainingData, experiment: Experiment
+) -> Path:
+    """Write ``<output_folder>/encoder`` on the main process."""
     hparams = experiment.hparams
-    save_encoder(
-        folder,
-        hparams["student"].encoder,
-        {
-            "origin": "pre-trained with speechbrain_e2v",
-            "pretraining": report.per_dataset,
-            "finetuning": {},
-            "updates": brain.optimizer_step,
-            "initialised_from": hparams["initialise_from"],
-            "seed": hparams["seed"],
-            "configuration": experiment.file.name,
-            "overrides": experiment.overrides,
-        },
-    )
+    folder = Path(hparams["output_folder"]) / "encoder"
+    card = {
+        "origin": "pre-trained with speechbrain_e2v",
+        "pretraining": data.report.per_dataset,
+        "finetuning": {},
+        "updates": brain.optimizer_step,
+        "initialised_from": hparams["initialise_from"],
+        "seed": hparams["seed"],
+        "configuration": experiment.file.name,
+        "overrides": experiment.overrides,
+    }
+    run_on_main(save_encoder, args=[folder, hparams["student"].encoder, card])
     logger.info("Encoder written to %s", folder)
+    return folder

@@ -3,22 +3,13 @@
 import math
 
 
-def cosine_with_warmup(update, peak, warmup, total):
-    """Linear warm-up, then half a cosine down to 0.
+def cosine_with_warmup(
+    update: int, peak: float, warmup: int, total: int
+) -> float:
+    """Linear warm-up, then half a cosine down to 0; updates count from 0.
 
-    Arguments
-    ---------
-    update : int
-        Number of the update, counted from 0.
-    peak : float
-    warmup, total : int
-        Updates.
-
-    Returns
-    -------
-    float
-        0 from `total` on. (The released scheduler starts a second period at
-        a tenth of the peak there, which no run reaches.)
+    0 from `total` on. (The released scheduler starts a second period at a
+    tenth of the peak there, which no run reaches.)
 
     Example
     -------
@@ -33,20 +24,15 @@ def cosine_with_warmup(update, peak, warmup, total):
     return 0.5 * peak * (1 + math.cos(math.pi * progress))
 
 
-def ema_decay(update, start=0.999, end=0.99999, anneal=20000):
+def ema_decay(
+    update: int,
+    start: float = 0.999,
+    end: float = 0.99999,
+    anneal: int = 20000,
+) -> float:
     """Teacher decay after an update: linear from start to end, then constant.
 
-    Arguments
-    ---------
-    update : int
-        Number of the update just made, counted from 1.
-    start, end : float
-    anneal : int
-        Updates until `end` is reached.
-
-    Returns
-    -------
-    float
+    The update just made is counted from 1; `end` is reached at `anneal`.
 
     Example
     -------

@@ -5,7 +5,10 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from speechbrain_e2v.lobes.decoder import ConvDecoder
+from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.lobes.lengths import frame_mask, relative_to_samples
+from speechbrain_e2v.pretraining.masking import MaskLayout
 
 
 class StudentOutput(NamedTuple):
@@ -35,20 +38,12 @@ class Student(nn.Module):
     sequence with masked frames zeroed; ALiBi keeps the original distances
     (paper section 3.2 and released behaviour).
 
-    Arguments
-    ---------
-    encoder : Emotion2vecEncoder
-    decoder : ConvDecoder
-    decoder_dropout : float
-        On the encoder output that enters the decoder.
-    utterance_sees_dropout : bool
-        The released code drops out in place, so its utterance loss sees the
-        dropped-out output too; True reproduces that.
+    `decoder_dropout` acts on the encoder output that enters the decoder. The
+    released code drops out in place, so its utterance loss sees the
+    dropped-out output too; `utterance_sees_dropout` reproduces that.
 
     Example
     -------
-    >>> from speechbrain_e2v.lobes.decoder import ConvDecoder
-    >>> from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
     >>> from speechbrain_e2v.pretraining.masking import block_masks, mask_layout
     >>> encoder = Emotion2vecEncoder(
     ...     embed_dim=48, num_heads=4, prenet_depth=1, depth=2,
@@ -62,10 +57,10 @@ class Student(nn.Module):
 
     def __init__(
         self,
-        encoder,
-        decoder,
-        decoder_dropout=0.1,
-        utterance_sees_dropout=False,
+        encoder: Emotion2vecEncoder,
+        decoder: ConvDecoder,
+        decoder_dropout: float = 0.1,
+        utterance_sees_dropout: bool = False,
     ):
         super().__init__()
         self.encoder = encoder
@@ -73,23 +68,18 @@ class Student(nn.Module):
         self.decoder_dropout = nn.Dropout(decoder_dropout)
         self.utterance_sees_dropout = utterance_sees_dropout
 
-    def forward(self, wav, lengths, layout, noise):
-        """Predict masked frames of every clone.
+    def forward(
+        self,
+        wav: torch.Tensor,
+        lengths: torch.Tensor | None,
+        layout: MaskLayout,
+        noise: torch.Tensor,
+    ) -> StudentOutput:
+        """Predict the masked frames of every clone.
 
-        Arguments
-        ---------
-        wav : torch.Tensor, [B, S]
-            Normalised, 16 kHz.
-        lengths : torch.Tensor, [B], or None
-            Relative; None when no row is padded.
-        layout : masking.MaskLayout
-            Which frames of which clone are visible and masked.
-        noise : torch.Tensor, [R, M, D]
-            What the decoder sees in place of masked frames.
-
-        Returns
-        -------
-        StudentOutput
+        `wav` [B, S] is normalised, 16 kHz; `lengths` [B] are relative, None
+        when no row is padded; `noise` [R, M, D] is what the decoder sees in
+        place of masked frames.
         """
         encoder, clones = self.encoder, layout.clones
         conv = encoder.frontend(wav)
@@ -124,13 +114,19 @@ class Student(nn.Module):
             num_frames,
         )
 
-    def _decode(self, visible, layout, noise, real):
+    def _decode(
+        self,
+        visible: torch.Tensor,
+        layout: MaskLayout,
+        noise: torch.Tensor,
+        real: torch.Tensor | None,
+    ) -> torch.Tensor:
         rows, _, width = visible.shape
         frames = layout.frames
         at_visible = layout.visible.unsqueeze(2).expand(-1, -1, width)
         at_masked = layout.masked.unsqueeze(2)
         x = visible.new_zeros(rows, frames, width)
-        if layout.visible_real is not None:
+        if layout.visible_real is not None and layout.masked_real is not None:
             visible = visible * layout.visible_real.unsqueeze(2)
             noise = noise * layout.masked_real.unsqueeze(2)
         # Adding, not writing: fillers of short rows point at frame 0.

@@ -1,5 +1,9 @@
 """Training targets out of the teacher's blocks."""
 
+import contextlib
+import functools
+from collections.abc import Iterator, Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -9,19 +13,13 @@ from speechbrain_e2v.lobes.pooling import masked_mean
 UTTERANCE_TARGETS = ("released", "raw", "layer_norm", "standard")
 
 
-def instance_norm(x, real=None, eps=1e-5):
-    """Standardise every channel of an utterance over its frames.
+def instance_norm(
+    x: torch.Tensor, real: torch.Tensor | None = None, eps: float = 1e-5
+) -> torch.Tensor:
+    """Standardise every channel of an utterance [B, T, D] over its frames.
 
-    Arguments
-    ---------
-    x : torch.Tensor, [B, T, D]
-    real : torch.Tensor, [B, T, 1], bool, optional
-        False at padding, which is left out of the statistics and set to 0.
-        (The released code lets padding into them.)
-
-    Returns
-    -------
-    torch.Tensor, [B, T, D]
+    `real` [B, T, 1] is False at padding, which is left out of the statistics
+    and set to 0. (The released code lets padding into them.)
 
     Example
     -------
@@ -36,44 +34,33 @@ def instance_norm(x, real=None, eps=1e-5):
     return centred * torch.rsqrt(variance + eps)
 
 
-def frame_targets(mlp_outputs, real=None):
-    """Average the normalised MLP outputs of the top blocks.
-
-    Arguments
-    ---------
-    mlp_outputs : list of torch.Tensor, [B, T, D] each
-        Extra tokens removed.
-    real : torch.Tensor, [B, T, 1], bool, optional
-
-    Returns
-    -------
-    torch.Tensor, [B, T, D], float32
+def frame_targets(
+    mlp_outputs: Sequence[torch.Tensor], real: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Average the normalised MLP outputs of the top blocks, fp32.
 
     Example
     -------
     >>> frame_targets([torch.randn(2, 7, 4)]).mean(1).abs().max().item() < 1e-6
     True
     """
-    total = sum(instance_norm(x.float(), real) for x in mlp_outputs)
-    return total / len(mlp_outputs)
+    return _average([instance_norm(x.float(), real) for x in mlp_outputs])
+
+
+def _average(layers: Sequence[torch.Tensor]) -> torch.Tensor:
+    return functools.reduce(torch.add, layers) / len(layers)
 
 
 class UtteranceTarget(nn.Module):
     """The vector that the student's utterance prediction should reach.
 
-    Arguments
-    ---------
-    embed_dim : int
-    kind : str
-        "released": temporal mean of the frame targets. They were normalised
-        over time first, so it is zero whatever the utterance; published
-        weights were trained so. "raw": the paper's words, temporal mean of
-        the averaged block outputs. "layer_norm": temporal mean of the MLP
-        outputs, each layer-normalised over channels. "standard": the same,
-        then standardised per channel with running statistics over
-        utterances, so that it does differ between utterances.
-    momentum : float
-        Of the running statistics.
+    "released": temporal mean of the frame targets. They were normalised over
+    time first, so it is zero whatever the utterance; published weights were
+    trained so. "raw": the paper's words, temporal mean of the averaged block
+    outputs. "layer_norm": temporal mean of the MLP outputs, each
+    layer-normalised over channels. "standard": the same, then standardised per
+    channel with running statistics over utterances (`momentum`), so that it
+    does differ between utterances.
 
     Example
     -------
@@ -83,7 +70,13 @@ class UtteranceTarget(nn.Module):
     True
     """
 
-    def __init__(self, embed_dim, kind="released", momentum=0.01):
+    mean: torch.Tensor
+    square: torch.Tensor
+    batches: torch.Tensor
+
+    def __init__(
+        self, embed_dim: int, kind: str = "released", momentum: float = 0.01
+    ):
         super().__init__()
         if kind not in UTTERANCE_TARGETS:
             raise ValueError(
@@ -95,21 +88,27 @@ class UtteranceTarget(nn.Module):
         self.register_buffer("mean", torch.zeros(embed_dim))
         self.register_buffer("square", torch.ones(embed_dim))
         self.register_buffer("batches", torch.zeros(()))
+        self._moves = True
 
-    def forward(self, block_outputs, mlp_outputs, targets, num_frames):
-        """Make one vector an utterance.
+    @contextlib.contextmanager
+    def still(self) -> Iterator[None]:
+        """Use the running statistics without moving them: validation."""
+        self._moves = False
+        try:
+            yield
+        finally:
+            self._moves = True
 
-        Arguments
-        ---------
-        block_outputs, mlp_outputs : list of torch.Tensor, [B, T, D] each
-            Of the top blocks, extra tokens removed.
-        targets : torch.Tensor, [B, T, D]
-            Frame targets.
-        num_frames : torch.Tensor, [B], long, or None
+    def forward(
+        self,
+        block_outputs: Sequence[torch.Tensor],
+        mlp_outputs: Sequence[torch.Tensor],
+        targets: torch.Tensor,
+        num_frames: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """[B, D], fp32, from outputs of the top blocks and frame targets.
 
-        Returns
-        -------
-        torch.Tensor, [B, D], float32
+        All are [B, T, D] with the extra tokens removed.
         """
         if self.kind == "released":
             return masked_mean(targets, num_frames)
@@ -119,19 +118,21 @@ class UtteranceTarget(nn.Module):
             chosen = [
                 F.layer_norm(x.float(), x.shape[-1:]) for x in mlp_outputs
             ]
-        vector = masked_mean(sum(chosen) / len(chosen), num_frames)
+        vector = masked_mean(_average(chosen), num_frames)
         return self._standardise(vector) if self.kind == "standard" else vector
 
-    def _standardise(self, vector):
-        mean, square = vector.mean(0), vector.square().mean(0)
-        if torch.distributed.is_initialized():
-            both = torch.stack([mean, square])
-            torch.distributed.all_reduce(both)
-            mean, square = both / torch.distributed.get_world_size()
-        self.batches += 1
-        # The first batches count in full: an average before it is a memory.
-        weight = torch.clamp(1 / self.batches, min=self.momentum)
-        self.mean.lerp_(mean, weight)
-        self.square.lerp_(square, weight)
+    def _standardise(self, vector: torch.Tensor) -> torch.Tensor:
+        if self._moves:
+            mean, square = vector.mean(0), vector.square().mean(0)
+            if torch.distributed.is_initialized():
+                both = torch.stack([mean, square])
+                torch.distributed.all_reduce(both)
+                mean, square = both / torch.distributed.get_world_size()
+            self.batches += 1
+            # The first batches count in full: an average before it is a
+            # memory.
+            weight = torch.clamp(1 / self.batches, min=self.momentum)
+            self.mean.lerp_(mean, weight)
+            self.square.lerp_(square, weight)
         deviation = (self.square - self.mean.square()).clamp(min=1e-4).sqrt()
         return (vector - self.mean) / deviation

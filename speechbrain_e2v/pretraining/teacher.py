@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from speechbrain_e2v.lobes.lengths import frame_mask
+from speechbrain_e2v.pretraining.student import Student
 from speechbrain_e2v.pretraining.targets import UtteranceTarget, frame_targets
 
 
@@ -24,19 +25,11 @@ class EMATeacher(nn.Module):
 
     It has no waveform front end: it reads the student's projected local
     features, unmasked and detached (released behaviour). It never trains.
-
-    Arguments
-    ---------
-    student : Student
-    top_k : int
-        How many of the last main blocks are averaged.
-    utterance_target : str
-        See UtteranceTarget.
+    `top_k` is how many of the last main blocks are averaged.
 
     Example
     -------
     >>> from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
-    >>> from speechbrain_e2v.pretraining.student import Student
     >>> encoder = Emotion2vecEncoder(
     ...     embed_dim=48, num_heads=4, prenet_depth=1, depth=2,
     ...     conv_channels=32, pos_conv_groups=4)
@@ -46,7 +39,12 @@ class EMATeacher(nn.Module):
     (torch.Size([2, 49, 48]), torch.Size([2, 48]))
     """
 
-    def __init__(self, student, top_k=8, utterance_target="released"):
+    def __init__(
+        self,
+        student: Student,
+        top_k: int = 8,
+        utterance_target: str = "released",
+    ):
         super().__init__()
         encoder = student.encoder
         depth = encoder.config["depth"]
@@ -62,24 +60,18 @@ class EMATeacher(nn.Module):
         )
         self.eval()
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> "EMATeacher":
         """Stay in evaluation mode: `brain.modules.train()` reaches us too."""
         return super().train(False)
 
     @torch.no_grad()
-    def forward(self, local, num_frames=None):
-        """Make the targets of whole, unmasked utterances.
+    def forward(
+        self, local: torch.Tensor, num_frames: torch.Tensor | None = None
+    ) -> Targets:
+        """Targets of whole, unmasked utterances.
 
-        Arguments
-        ---------
-        local : torch.Tensor, [B, T, D]
-            The student's projected local features.
-        num_frames : torch.Tensor, [B], long, optional
-            Real frames; all by default.
-
-        Returns
-        -------
-        Targets
+        `local` [B, T, D] are the student's projected local features,
+        `num_frames` [B] the real frames where rows are padded.
         """
         first = self.context.num_extra_tokens
         skipped = len(self.context.blocks) - self.top_k
@@ -96,14 +88,10 @@ class EMATeacher(nn.Module):
         return Targets(frames, utterance)
 
     @torch.no_grad()
-    def update(self, student, decay):
+    def update(self, student: Student, decay: float) -> None:
         """Move towards the student: t <- decay * t + (1 - decay) * s.
 
-        Arguments
-        ---------
-        student : Student
-            The raw module, not its DDP wrapper.
-        decay : float
+        `student` is the raw module, not its DDP wrapper.
         """
         torch._foreach_lerp_(
             list(self.context.parameters()),

@@ -5,13 +5,16 @@
 """
 
 import os
+import runpy
 import signal
 import sys
+from pathlib import Path
 
 import torch
 
 from speechbrain_e2v.pretraining.brain import DistillationBrain
-from speechbrain_e2v.pretraining.run import pretrain
+
+TRAIN = Path(__file__).resolve().parents[2] / "train.py"
 
 
 def die():
@@ -42,7 +45,7 @@ def main():
             save(what, path, *args, **kwargs)
 
         torch.save = doomed_save
-    pretrain()
+    runpy.run_path(str(TRAIN), run_name="__main__")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,6 +40,19 @@ def manifest(generated_corpus, tmp_path_factory):
 
     path = tmp_path_factory.mktemp("manifest") / "speech.json"
     assert main(["manifest", str(generated_corpus), "-o", str(path)]) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def held_out(generated_corpus, tmp_path_factory):
+    """Other names for six files: what is validated with."""
+    from speechbrain_e2v.cli import main
+
+    folder = tmp_path_factory.mktemp("held_out")
+    for path in sorted(generated_corpus.glob("wav/*.wav"))[:6]:
+        shutil.copy(path, folder / f"held_out_{path.name}")
+    path = folder / "held_out.json"
+    assert main(["manifest", str(folder), "-o", str(path)]) == 0
     return path
 
 
@@ -142,15 +156,19 @@ def test_a_finished_run_does_nothing_more(manifest, uninterrupted):
     assert health(uninterrupted) == lines
 
 
-def test_two_ranks_equal_one_with_accumulation(manifest, tmp_path):
+def test_two_ranks_equal_one_with_accumulation(manifest, held_out, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
-    finish(one, manifest, grad_accumulation_factor=2, updates=6)
-    finish(two, manifest, ranks=2, updates=6)
+    options = {"updates": 6, "valid_manifests": f"['{held_out}']"}
+    finish(one, manifest, grad_accumulation_factor=2, **options)
+    finish(two, manifest, ranks=2, **options)
     for a, b in zip(health(one), health(two), strict=True):
-        assert b["loss"] == pytest.approx(a["loss"], rel=1e-5)
-        assert b["speech_hours_per_update"] == pytest.approx(
-            a["speech_hours_per_update"]
-        )
+        for key in ("loss", "speech_hours_per_update", "valid_loss"):
+            assert (key in a) is (key in b)
+            if key in a:
+                assert b[key] == pytest.approx(a[key], rel=1e-5)
+    assert "valid_loss" in health(two)[-1]
+    logs = [(run / "train_log.txt").read_text("utf-8") for run in (one, two)]
+    assert len(logs[0].splitlines()) == len(logs[1].splitlines()) >= 1
     for name in ("student", "teacher"):
         ours, theirs = checkpoint(one)[name], checkpoint(two)[name]
         for key, value in ours.items():

@@ -1,7 +1,9 @@
 """Pre-training through its command line, in this process."""
 
+import importlib.util
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +14,14 @@ import torch
 from speechbrain_e2v.cli import main as e2v
 from speechbrain_e2v.pretraining.data import PretrainingDataset
 from speechbrain_e2v.pretraining.health import CollapseError
-from speechbrain_e2v.pretraining.run import pretrain
 from speechbrain_e2v.published.encoder_folder import (
     load_encoder,
     read_card,
     weights_digest,
 )
 
-YAML = Path(__file__).resolve().parents[2] / "hparams/pretrain_tiny.yaml"
+REPOSITORY = Path(__file__).resolve().parents[2]
+YAML = REPOSITORY / "hparams/pretrain_tiny.yaml"
 SMALL = {
     "embed_dim": 48,
     "depth": 1,
@@ -49,6 +51,21 @@ def corpus(generated_corpus, tmp_path_factory):
 def manifest(folder, output):
     assert e2v(["manifest", str(folder), "-o", str(output)]) == 0
     return output
+
+
+def front_door():
+    """The module of the top-level train.py."""
+    name = "pretraining_front_door"
+    if name not in sys.modules:
+        path = REPOSITORY / "train.py"
+        spec = importlib.util.spec_from_file_location(name, path)
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+def pretrain(argv):
+    return front_door().main(argv)
 
 
 def train(output, manifests, **changes):
@@ -297,3 +314,96 @@ def test_help_shows_an_example(capsys):
         pretrain(["--help"])
     assert leaving.value.code == 0
     assert "--manifests" in capsys.readouterr().out
+
+
+def test_the_front_door_is_short_and_is_what_a_run_keeps(corpus, tmp_path):
+    listing = manifest(corpus, tmp_path / "speech.json")
+    train(tmp_path / "run", [listing])
+    text = (REPOSITORY / "train.py").read_text("utf-8")
+    assert (tmp_path / "run/train.py").read_text("utf-8") == text
+    assert len(text.splitlines()) <= 60
+    steps = ["load_pretraining", "ddp_init_group", "prepare_data"]
+    steps += ["create_experiment_directory", "initialise", "DistillationBrain"]
+    steps += ["brain.fit", "export_encoder"]
+    body = text[text.index("def main") :]
+    places = [body.index(f"{step}(") for step in steps]
+    assert places == sorted(places)
+
+
+def other_speech(generated_corpus, tmp_path):
+    """Files that the corpus of these tests does not hold."""
+    folder = tmp_path / "held_out"
+    folder.mkdir()
+    for path in sorted(generated_corpus.glob("wav/*.wav"))[16:24]:
+        shutil.copy(path, folder)
+    return manifest(folder, tmp_path / "held_out.json")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"utterance_target": "standard", "pad_batches": True, "dropout": 0.1},
+    ],
+    ids=["plain", "standard"],
+)
+def test_validation_changes_no_bit_and_repeats(
+    corpus, generated_corpus, tmp_path, changes
+):
+    listing = manifest(corpus, tmp_path / "speech.json")
+    held_out = other_speech(generated_corpus, tmp_path)
+    options = {"updates": 12, **changes}
+    plain = train(tmp_path / "plain", [listing], **options)
+    folder = tmp_path / "valid"
+    valid = train(
+        folder, [listing], **options, valid_manifests=f"['{held_out}']"
+    )
+    assert weights_digest(load_encoder(plain)) == weights_digest(
+        load_encoder(valid)
+    )
+    for one, other in zip(
+        health(tmp_path / "plain"), health(folder), strict=True
+    ):
+        for key in set(one) - {"speech_hours_per_hour"}:
+            assert one[key] == other[key], key
+    validated = [line for line in health(folder) if "valid_loss" in line]
+    assert len(validated) >= 2 and validated[-1]["update"] == 12
+    assert all(
+        np.isfinite(
+            [line[key] for key in line if key.startswith("valid_")]
+        ).all()
+        for line in validated
+    )
+    assert validated[-1]["valid_rank_target"] > 1
+    assert read_card(valid)["pretraining"] == read_card(plain)["pretraining"]
+    lines = (folder / "train_log.txt").read_text("utf-8").splitlines()
+    assert len(lines) == len(validated)
+    assert lines[-1].startswith(f"epoch: {len(lines)}, update: 12, lr: ")
+    assert "train loss: " in lines[-1] and "valid loss: " in lines[-1]
+
+
+def test_validation_of_the_same_weights_is_the_same(
+    corpus, generated_corpus, tmp_path
+):
+    """Masks, crops and noise repeat: at a rate of zero nothing changes."""
+    listing = manifest(corpus, tmp_path / "speech.json")
+    train(
+        tmp_path / "run",
+        [listing],
+        lr=0.0,
+        updates=12,
+        dropout=0.1,
+        valid_manifests=f"['{other_speech(generated_corpus, tmp_path)}']",
+    )
+    losses = {
+        (line["valid_loss"], line["valid_rank_prediction"])
+        for line in health(tmp_path / "run")
+        if "valid_loss" in line
+    }
+    assert len(losses) == 1
+
+
+def test_validating_with_training_speech_is_refused(corpus, tmp_path):
+    listing = manifest(corpus, tmp_path / "speech.json")
+    with pytest.raises(SystemExit, match="16 utterances are in manifests"):
+        train(tmp_path / "run", [listing], valid_manifests=f"['{listing}']")
