@@ -2,6 +2,8 @@
 
 import os
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from speechbrain_e2v.corpora.manifest import read_manifest
@@ -14,23 +16,18 @@ AUDIO_SUFFIXES = frozenset(
 LIST_SUFFIXES = frozenset((".txt", ".lst", ".list", ".scp"))
 
 
-def list_clips(arguments):
-    """Find the audio that files, folders and lists name.
+def list_clips(
+    arguments: Sequence[str | Path], channel: int | None = None
+) -> list[Clip]:
+    """Find the audio that files, folders and lists name; each file once.
 
-    Arguments
-    ---------
-    arguments : sequence of str or Path
-        Audio files; folders, searched at any depth; text files (.txt, .lst,
-        .list, .scp) with a path a line, relative to the text file, a Kaldi
-        id in front being ignored in .scp; manifests (.json), whose ids stay.
+    Folders are searched at any depth. Text files (.txt, .lst, .list, .scp)
+    have a path a line, relative to the text file; a Kaldi id in front is
+    ignored in .scp. The ids of manifests (.json) stay.
 
-    Returns
-    -------
-    list of Clip
-        Each file once. Ids are paths below the folder that was given, and
-        the stems of single files; where two of these are the same, the paths
-        of all below their deepest common folder. Suffixes are left out where
-        that is enough.
+    Other ids are paths below the folder that was given, and the stems of
+    single files; where two of these are the same, the paths of all below their
+    deepest common folder. Suffixes are left out where that is enough.
 
     Raises
     ------
@@ -51,8 +48,10 @@ def list_clips(arguments):
     >>> [clip.name for clip in list_clips([folder / "a/x.wav"])]
     ['x']
     """
-    clips, files = [], {}
+    clips: list[Clip] = []
+    files: dict[str, tuple[Path, Path | None]] = {}
     for argument in map(Path, arguments):
+        found: dict[Path, Path | None]
         if argument.is_dir():
             found = dict.fromkeys(_below(argument), argument)
         elif argument.suffix.lower() == ".json":
@@ -70,18 +69,17 @@ def list_clips(arguments):
             f"no audio in {', '.join(map(str, arguments))}: files must end in "
             f"{' '.join(sorted(AUDIO_SUFFIXES))}"
         )
-    twice = [
-        n for n, c in Counter(clip.name for clip in clips).items() if c > 1
-    ]
+    counts = Counter(clip.name for clip in clips)
+    twice = [name for name, count in counts.items() if count > 1]
     if twice:
         raise ValueError(
             f"{len(twice)} ids are there twice, the first is {twice[0]!r}: "
             "extract these inputs into separate folders"
         )
-    return clips
+    return [replace(clip, channel=channel) for clip in clips]
 
 
-def _below(folder):
+def _below(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.rglob("*")
@@ -91,9 +89,9 @@ def _below(folder):
     )
 
 
-def _of_list(path):
+def _of_list(path: Path) -> Iterator[Path]:
     kaldi = path.suffix.lower() == ".scp"
-    for line in path.read_text("utf-8").splitlines():
+    for line in _text(path).splitlines():
         line = line.strip()
         if kaldi and line:
             line = line.split(maxsplit=1)[-1]
@@ -101,28 +99,46 @@ def _of_list(path):
             yield path.parent / line
 
 
-def _of_manifest(path):
+def _text(path: Path) -> str:
+    data = path.read_bytes()
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ValueError(f"{path} is UTF-16: save it as UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"{path}: line {line} is not UTF-8: save it as UTF-8"
+        ) from error
+
+
+def _of_manifest(path: Path) -> list[Clip]:
     return [
         Clip(_safe(u.id), u.wav, u.start, u.stop) for u in read_manifest(path)
     ]
 
 
-def _safe(name):
-    """Demand an id that stays inside the output folder."""
-    parts = PurePosixPath(name).parts
-    if not parts or ".." in parts or name.startswith("/") or "\\" in name:
+def _safe(name: str) -> str:
+    """An id as the name of a file inside the output folder.
+
+    Ids that differ only as paths do not (``a//b``, ``a/./b``) are one file,
+    so they are one id here.
+    """
+    path = PurePosixPath(name)
+    odd = not path.parts or ".." in path.parts or "\\" in name or "\0" in name
+    if odd or path.is_absolute():
         raise ValueError(f"id {name!r} cannot be the name of an output file")
-    return name
+    return path.as_posix()
 
 
-def _named(files):
-    """Name files: (path, folder it was found below, or None) each."""
+def _named(files: list[tuple[Path, Path | None]]) -> list[Clip]:
+    """Name files: path, and the folder it was found below, or None."""
     relative = [
         path.relative_to(root) if root is not None else Path(path.name)
         for path, root in files
     ]
     ids = [path.with_suffix("").as_posix() for path in relative]
-    folders = {}
+    folders: dict[str, set[Path]] = {}
     for (path, _), name in zip(files, ids, strict=True):
         folders.setdefault(name, set()).add(path.absolute().parent)
     if any(len(where) > 1 for where in folders.values()):

@@ -45,8 +45,9 @@ leave it out, or fill it up with zeros (pad_short=True, --pad_short)
 class Clip:
     """A file, a piece of one (start, stop in seconds), or a waveform.
 
-    A waveform is [S] mono, 16,000 Hz. The name is the clip's id, for its
-    outputs and its errors.
+    Of a file `channel` is read (0 is the first; None: their mean). A waveform
+    is [S] mono, 16,000 Hz. The name is the clip's id, for its outputs and its
+    errors.
 
     Example
     -------
@@ -59,6 +60,7 @@ class Clip:
     start: float | None = None
     stop: float | None = None
     waveform: torch.Tensor | None = None
+    channel: int | None = None
 
     @property
     def source(self) -> str:
@@ -69,7 +71,7 @@ class Clip:
         """Return the waveform, [S] mono, 16,000 Hz."""
         if self.waveform is not None:
             return self.waveform
-        return read_audio(self.source, self.start, self.stop)
+        return read_audio(self.source, self.start, self.stop, self.channel)
 
 
 Audio: TypeAlias = str | Path | np.ndarray | torch.Tensor | Clip

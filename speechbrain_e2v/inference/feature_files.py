@@ -68,8 +68,8 @@ def content_of(clip: Clip) -> dict:
     """
     path = Path(clip.source)
     status = path.stat()
-    # Changed in place while this runs: another size or time, another digest.
-    digest = _digest(path, status.st_size, status.st_mtime_ns)
+    # A file that changes while this runs has another time, which nobody sets.
+    digest = _digest(path, status.st_size, status.st_ctime_ns)
     return {
         "file": str(path.absolute()),
         "size": status.st_size,

@@ -75,6 +75,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "index (default: %(default)s)",
     )
     parser.add_argument(
+        "--channel",
+        type=int,
+        metavar="N",
+        help="read this channel, the first is 0 (default: their mean)",
+    )
+    parser.add_argument(
         "--pad_short",
         action="store_true",
         help="fill clips under 25 ms up with zeros",
@@ -101,7 +107,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Extract; files that cannot be used are named at the end, and give 1."""
     shard = Shard.from_environment()
-    clips = list_clips(arguments.inputs)
+    clips = list_clips(arguments.inputs, arguments.channel)
     model = Emotion2vec.from_pretrained(
         arguments.encoder, _device(arguments, shard), arguments.offline
     )
@@ -118,7 +124,7 @@ def run(arguments: Namespace) -> int:
     )
     begin = time.perf_counter()
     with sole_writer(arguments.output), shard:
-        settings = _settings(arguments.format, extraction)
+        settings = _settings(arguments, extraction)
         if shard.rank == 0:
             demand_same_settings(arguments.output, settings)
         writer = _writer(arguments, settings, shard)
@@ -138,13 +144,14 @@ def _device(arguments: Namespace, shard: Shard) -> str | None:
     return f"cuda:{shard.local_rank % torch.cuda.device_count()}"
 
 
-def _settings(form: str, extraction: Extraction) -> dict:
+def _settings(arguments: Namespace, extraction: Extraction) -> dict:
     """All that features depend on, the clips excepted."""
     model = extraction.model
     return {
-        "format": form,
+        "format": arguments.format,
         "granularity": extraction.granularity,
         "layer": extraction.layer,
+        "channel": arguments.channel,
         "pad_short": extraction.pad_short,
         "window_seconds": extraction.window,
         "weights_sha256": weights_digest(model.encoder),

@@ -4,6 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -12,8 +15,10 @@ import torch
 
 from speechbrain_e2v.cli import main
 from speechbrain_e2v.corpora.manifest import Utterance, write_manifest
+from speechbrain_e2v.files.lock import sole_writer
 from speechbrain_e2v.inference import Emotion2vec
 from speechbrain_e2v.inference.audio_list import list_clips
+from speechbrain_e2v.inference.feature_files import FeatureFiles, StoreFiles
 from speechbrain_e2v.inference.feature_store import FeatureStore, StoreWriter
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.published.encoder_folder import (
@@ -159,7 +164,190 @@ def test_goes_on_where_files_are_missing(encoder, audio, tmp_path, capsys):
     assert "1 clips" in (said := capsys.readouterr().out)
     assert "4 were there already" in said
     assert {p: p.stat().st_mtime_ns for p in kept} == kept
-    np.testing.assert_allclose(np.load(gone), expected, atol=1e-5)
+    # To the bit: it was computed in the batch that it was in before.
+    np.testing.assert_array_equal(np.load(gone), expected)
+
+
+@pytest.mark.parametrize("form", ["npy", "npz", "store"])
+def test_a_run_killed_within_a_batch_ends_with_the_same_bits(
+    encoder, audio, tmp_path, form, monkeypatch
+):
+    whole, output = tmp_path / "whole", tmp_path / "out"
+    options = (audio, "--format", form, "--batch_seconds", "30")  # one batch
+    assert extract(encoder, whole, *options) == 0
+    for kind in (FeatureFiles, StoreFiles):
+        monkeypatch.setattr(kind, "write", killed_after(2, kind.write))
+    assert extract(encoder, output, *options) == 130
+    [journal] = (output / ".parts").glob("*.jsonl")
+    with open(journal, "a") as file:
+        file.write('{"id": "a/')  # killed while writing
+    monkeypatch.undo()
+    assert extract(encoder, output, *options) == 0
+    names = {p.relative_to(whole) for p in whole.rglob("*") if p.is_file()}
+    for name in names - {Path("index.json")}:
+        assert (output / name).read_bytes() == (whole / name).read_bytes()
+    one, other = (
+        json.loads((folder / "index.json").read_text())
+        for folder in (whole, output)
+    )
+    assert dict(zip(one["ids"], one["content"], strict=True)) == dict(
+        zip(other["ids"], other["content"], strict=True)
+    )
+    assert not (output / ".parts").exists()
+
+
+def killed_after(clips, write):
+    def writing(self, *arguments):
+        nonlocal clips
+        if not clips:
+            raise KeyboardInterrupt
+        clips -= 1
+        write(self, *arguments)
+
+    return writing
+
+
+def feature_of(folder, name):
+    if (folder / "frames.npy").is_file():
+        return FeatureStore(folder).utterance(name)
+    return np.load(folder / f"{name}.npy")
+
+
+@pytest.mark.parametrize("form", ["npy", "store"])
+def test_another_file_under_a_known_id_is_refused(
+    encoder, audio, tmp_path, form, capsys
+):
+    output = tmp_path / "out"
+    options = ("--format", form)
+    assert extract(encoder, output, audio / "a/x.wav", *options) == 0
+    before = feature_of(output, "x").copy()
+    assert extract(encoder, output, audio / "b/x.wav", *options) == 1
+    said = capsys.readouterr().err
+    for words in ("x is there already", "a/x.wav", "b/x.wav", "another folder"):
+        assert words in said
+    np.testing.assert_array_equal(feature_of(output, "x"), before)
+    # The same bytes elsewhere are the same source.
+    moved = tmp_path / "moved" / "x.wav"
+    moved.parent.mkdir()
+    moved.write_bytes((audio / "a/x.wav").read_bytes())
+    assert extract(encoder, output, moved, *options) == 0
+    assert "1 were there already" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", ["npy", "store"])
+def test_a_file_that_changed_is_made_again(
+    encoder, model, audio, tmp_path, form, capsys
+):
+    output, path = tmp_path / "out", audio / "a/x.wav"
+    options = (audio / "a", "--format", form)
+    assert extract(encoder, output, *options) == 0
+    kept = feature_of(output, "y").copy()
+    times = path.stat()
+    samples, rate = soundfile.read(path)
+    soundfile.write(path, samples[::-1], rate)  # the same size, the same time
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    capsys.readouterr()
+    assert extract(encoder, output, *options) == 0
+    said = capsys.readouterr().out
+    assert "1 were there already; 1 were made of other content" in said
+    expected = model.extract(path, granularity="frame").values
+    same(feature_of(output, "x"), expected)
+    np.testing.assert_array_equal(feature_of(output, "y"), kept)
+    if form == "store":
+        assert len(FeatureStore(output)) == 2
+
+
+@pytest.mark.parametrize("form", ["npy", "store"])
+def test_another_piece_of_a_file_is_made_again(
+    encoder, model, audio, tmp_path, form
+):
+    output, manifest = tmp_path / "out", tmp_path / "m.json"
+    for stop in (0.3, 0.4):
+        row = Utterance("part", "b/x.wav", start=0.2, stop=stop)
+        write_manifest(manifest, [row], audio)
+        assert extract(encoder, output, manifest, "--format", form) == 0
+    wave, _ = soundfile.read(audio / "b/x.wav", dtype="float32")
+    expected = model.extract(wave[3200:6400], 16000, "frame").values
+    same(feature_of(output, "part"), expected)
+
+
+def test_ids_that_are_one_file_are_refused(encoder, audio, tmp_path, capsys):
+    manifest = tmp_path / "m.json"
+    rows = [Utterance(n, "a/x.wav") for n in ("a/b", "a//b", "a/./b", "a/b/")]
+    write_manifest(manifest, rows, audio)
+    assert extract(encoder, tmp_path / "out", manifest) == 1
+    assert (
+        "1 ids are there twice, the first is 'a/b'" in capsys.readouterr().err
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_filled_up_clips_are_another_kind_of_features(
+    encoder, audio, tmp_path, capsys
+):
+    output = tmp_path / "out"
+    assert extract(encoder, output, audio, "--pad_short") == 0
+    assert extract(encoder, output, audio) == 1
+    assert "pad_short is True there and False now" in capsys.readouterr().err
+
+
+def test_one_channel(encoder, model, tmp_path, capsys):
+    wave = np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)
+    path = tmp_path / "stereo.wav"
+    soundfile.write(path, np.stack([wave, -wave], axis=1), 16000, "FLOAT")
+    output = tmp_path / "out"
+    assert extract(encoder, output, path, "--channel", "1") == 0
+    expected = model.extract(-wave, 16000, "frame").values
+    same(np.load(output / "stereo.npy"), expected)
+    assert extract(encoder, output, path) == 1
+    assert "channel is 1 there and None now" in capsys.readouterr().err
+    assert extract(encoder, tmp_path / "third", path, "--channel", "2") == 1
+    assert "channel 2 of 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["npy", "store"])
+def test_one_run_writes_a_folder(encoder, audio, tmp_path, form, capsys):
+    output, started, ended = tmp_path / "out", Event(), Event()
+
+    def other_run():
+        with sole_writer(output):
+            started.set()
+            ended.wait()
+
+    with ThreadPoolExecutor() as pool:
+        other = pool.submit(other_run)
+        started.wait()
+        try:
+            assert extract(encoder, output, audio, "--format", form) == 1
+        finally:
+            ended.set()
+        other.result()
+    said = capsys.readouterr().err
+    assert f"{output} is being written by another run" in said
+    assert list(output.iterdir()) == []
+    assert extract(encoder, output, audio, "--format", form) == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("é.wav\n".encode("latin-1"), "line 1 is not UTF-8"),
+        ("a/x.wav\n".encode("utf-16"), "is UTF-16"),
+    ],
+)
+def test_lists_of_other_encodings_are_named(
+    encoder, audio, tmp_path, content, words, capsys
+):
+    (audio / "some.txt").write_bytes(content)
+    assert extract(encoder, tmp_path / "out", audio / "some.txt") == 1
+    said = capsys.readouterr().err
+    assert f"some.txt: {words}" in said or f"some.txt {words}" in said
+
+
+def test_a_list_with_a_byte_order_mark(audio):
+    path = audio / "some.txt"
+    path.write_bytes("a/x.wav\n".encode("utf-8-sig"))
+    assert [clip.name for clip in list_clips([path])] == ["x"]
 
 
 def test_a_store_goes_on_where_it_stopped(
