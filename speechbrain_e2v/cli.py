@@ -1,10 +1,12 @@
 """The `e2v` command: one subcommand a tool."""
 
 import argparse
+import contextlib
 import importlib
+import os
 import sys
 
-from speechbrain_e2v import __version__
+from speechbrain_e2v import __version__, console
 
 TOOLS = {
     "extract": "write features of audio files",
@@ -23,18 +25,11 @@ TOOLS = {
 `add_arguments(parser)` and `run(arguments)`."""
 
 
-def main(argv=None):
-    """Run a subcommand.
+def main(argv: list[str] | None = None) -> int:
+    """Run a subcommand and return its exit status.
 
-    Arguments
-    ---------
-    argv : list of str or None
-        Without the program's name; None: the command line.
-
-    Returns
-    -------
-    int
-        Exit status: 0, or 1 after an error that was told in one line.
+    0, 1 after an error that was told in one line, 130 after Ctrl-C and 143
+    after SIGTERM.
 
     Example
     -------
@@ -42,6 +37,31 @@ def main(argv=None):
     1
     """
     argv = sys.argv[1:] if argv is None else list(argv)
+    try:
+        with console.command():
+            arguments = _parse(argv)
+            if arguments.quiet:
+                console.be_quiet()
+            status = arguments.run(arguments) or 0
+            _flush_stdout()
+            return status
+    except console.Ended as ended:
+        _say(ended.line)
+        return ended.status
+    except BrokenPipeError:  # `e2v ... | head` has what it wants
+        with contextlib.suppress(BrokenPipeError):
+            _flush_stdout()
+        return 141
+    except Exception as error:
+        with contextlib.suppress(OSError):
+            _flush_stdout()
+        if "--debug" in argv:
+            raise
+        _say(_line(error))
+        return 1
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="e2v",
         description="Tools for emotion2vec. `e2v TOOL --help` shows an "
@@ -60,22 +80,40 @@ def main(argv=None):
             continue  # importing a tool may import torch: only the one asked
         tool = importlib.import_module(f"speechbrain_e2v.tools.{name}")
         subparser.description = tool.__doc__
+        tool.add_arguments(subparser)
+        subparser.add_argument(
+            "--quiet", action="store_true", help="show no progress"
+        )
         subparser.add_argument(
             "--debug", action="store_true", help="show tracebacks"
         )
-        tool.add_arguments(subparser)
         subparser.set_defaults(run=tool.run)
-    arguments = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def _line(error: Exception) -> str:
+    line = console.one_line(error)
+    if isinstance(error, console.EXPECTED):
+        return line
+    file = console.file_behind(error)
+    about = f" (last file: {file})" if file else ""
+    return f"{line}{about}; --debug shows where it came from"
+
+
+def _say(line: str) -> None:
+    print(f"e2v: {line}", file=sys.stderr)
+
+
+def _flush_stdout() -> None:
     try:
-        return arguments.run(arguments) or 0
-    except KeyboardInterrupt:
-        print("e2v: interrupted", file=sys.stderr)
-        return 130
-    except (ValueError, OSError) as error:
-        if arguments.debug:
-            raise
-        print(f"e2v: {error}", file=sys.stderr)
-        return 1
+        sys.stdout.flush()
+    except OSError as error:
+        # Python would try again on its way out, and say so at length.
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        raise type(error)(
+            error.errno, error.strerror, "standard output"
+        ) from error
 
 
 if __name__ == "__main__":

@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tqdm import tqdm
-
+from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.corpora.corpus import Corpus
 from speechbrain_e2v.corpora.download import fetch, require_room
 from speechbrain_e2v.files.atomic import replace_text
@@ -76,7 +75,7 @@ def unpack(
             size = sum(member.file_size for member in members)
             require_room(folder, size, f"the content of {archive.name}")
             temporary.mkdir()
-            for member in tqdm(
+            for member in progress_bar(
                 members, desc=archive.name, unit="file", disable=not progress
             ):
                 file.extract(member, temporary)

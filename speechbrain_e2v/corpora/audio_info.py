@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 import soundfile
-from tqdm import tqdm
 
+from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.corpora.audio import AudioError, unreadable
 from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.corpora.wave_header import (
@@ -77,7 +77,7 @@ def audio_infos(
     outcomes: list[AudioInfo | AudioError] = []
     with (
         ThreadPoolExecutor(_THREADS) as pool,
-        tqdm(
+        progress_bar(
             total=len(paths),
             desc="audio headers",
             unit="file",

@@ -13,8 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from tqdm import tqdm
-
+from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.corpora.audio import decode
 from speechbrain_e2v.corpora.protocols import PROTOCOLS, Fold
 from speechbrain_e2v.corpora.utterance import Utterance
@@ -75,7 +74,7 @@ def audio_hashes(
 
     utterances = list(utterances)
     with ThreadPoolExecutor(4) as pool:
-        found = tqdm(
+        found = progress_bar(
             pool.map(digest, utterances),
             total=len(utterances),
             desc="audio hashes",

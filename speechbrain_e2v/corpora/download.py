@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from tqdm import tqdm
-
 from speechbrain_e2v import __version__
+from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.files.atomic import replace_text
 
 _CHUNK = 1 << 20
@@ -166,7 +165,7 @@ def _copy(
     name: str,
     progress: bool,
 ) -> None:
-    with tqdm(
+    with progress_bar(
         total=total,
         initial=start,
         desc=name,

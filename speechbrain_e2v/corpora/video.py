@@ -17,8 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.corpora.folders import list_files
 from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
@@ -70,7 +69,7 @@ def extract_folder(
     outcomes = {}
     pool = ThreadPoolExecutor(jobs or os.cpu_count())
     try:
-        results = tqdm(
+        results = progress_bar(
             pool.map(extract, sources),
             total=len(sources),
             desc="extracting",

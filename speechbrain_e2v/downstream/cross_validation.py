@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from speechbrain.utils.run_opts import RunOptions
-from tqdm import tqdm
 
+from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.corpora.protocols import Fold
 from speechbrain_e2v.downstream.fold_result import FoldResult, save_head
 from speechbrain_e2v.downstream.targets import Targets
@@ -143,7 +143,7 @@ def cross_validate(
     runs = [run.finished() for run in planned]
     pending = [place for place, run in enumerate(runs) if run is None]
     about = {**names, "upstream": upstream}
-    with tqdm(
+    with progress_bar(
         total=len(planned) * trainer.steps,
         initial=(len(planned) - len(pending)) * trainer.steps,
         desc="folds x epochs",

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 from torch.nn.functional import pad
-from tqdm import tqdm
 
+from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.corpora.audio import read_audio
 from speechbrain_e2v.corpora.labels import LabelSet
 from speechbrain_e2v.corpora.manifest import read_manifest
@@ -140,7 +140,7 @@ def _log_posteriors(
 ) -> torch.Tensor:
     sizes = [round(u.duration * SAMPLE_RATE) for u in utterances]
     found: dict[int, torch.Tensor] = {}
-    with tqdm(
+    with progress_bar(
         total=len(utterances), desc=what, unit="utt", disable=not progress
     ) as bar:
         for batch in batches_by_length(sizes, _BATCH_SECONDS):

@@ -15,6 +15,7 @@ from typing import Protocol
 import torch
 from tqdm import tqdm
 
+from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.corpora.audio import read_audio
 from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.files.digest import file_sha256
@@ -44,7 +45,7 @@ def audio_digest(utterances: Sequence[Utterance], progress: bool = True) -> str:
     digest = hashlib.sha256()
     ordered = sorted(utterances, key=lambda u: u.id)
     contents: dict[str, str] = {}  # several utterances may share a file
-    for utterance in tqdm(
+    for utterance in progress_bar(
         ordered, desc="audio digests", delay=1, disable=not progress
     ):
         path = utterance.wav
@@ -111,7 +112,7 @@ def _fill(
     batches = batches_by_length(
         [round(u.duration * SAMPLE_RATE) for u in rows], batch_seconds
     )
-    with tqdm(
+    with progress_bar(
         total=len(rows), desc="features", unit="utt", disable=not progress
     ) as bar:
         for batch in batches:

@@ -56,9 +56,10 @@ def replaced_file(path: str | Path) -> Iterator[Path]:
     _sweep_once(path.parent.resolve())
     unfinished, descriptor = _unfinished(path.parent, path.suffix, is_file=True)
     try:
-        yield unfinished
-        flush(unfinished)
-        os.replace(unfinished, path)
+        with named_errors(path):
+            yield unfinished
+            flush(unfinished)
+            os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
         os.close(descriptor)
@@ -96,23 +97,71 @@ def new_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     sweep_leftovers(path.parent)
     unfinished, descriptor = _unfinished(path.parent, "", is_file=False)
     try:
-        yield unfinished
-        for file in unfinished.rglob("*"):
-            flush(file)
-        flush(unfinished)
-        if path.is_dir() and any(path.iterdir()):
-            doomed, doomed_lock = _unfinished(path.parent, "", is_file=False)
-            try:
-                os.replace(path, doomed)
+        with named_errors(path):
+            yield unfinished
+            for file in unfinished.rglob("*"):
+                flush(file)
+            flush(unfinished)
+            if path.is_dir() and any(path.iterdir()):
+                _exchange(path, unfinished)
+            else:
                 os.replace(unfinished, path)
-            finally:
-                shutil.rmtree(doomed, ignore_errors=True)
-                os.close(doomed_lock)
-        else:
-            os.replace(unfinished, path)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
         os.close(descriptor)
+
+
+def _exchange(path: Path, unfinished: Path) -> None:
+    doomed, descriptor = _unfinished(path.parent, "", is_file=False)
+    try:
+        os.replace(path, doomed)
+        os.replace(unfinished, path)
+    finally:
+        shutil.rmtree(doomed, ignore_errors=True)
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def named_errors(path: str | Path) -> Iterator[None]:
+    """Name what is being written when writing fails, whoever writes.
+
+    Libraries tell a full disk each in words of its own ("unexpected pos 576 vs
+    534", "System error."): it is asked whether it takes another block.
+
+    Example
+    -------
+    >>> with named_errors("model.bin"):
+    ...     raise OSError(27, "File too large")
+    Traceback (most recent call last):
+    OSError: [Errno 27] File too large: 'model.bin'
+    """
+    try:
+        yield
+    except Exception as error:
+        number = getattr(error, "errno", None)
+        name = getattr(error, "filename", None)
+        if told := re.search(r"\(os error (\d+)\)", str(error)):  # Rust's words
+            number = int(told[1])
+        elif not isinstance(error, OSError) or number is None:
+            number = _refusal(Path(path).parent)
+        if number is None or (name and UNFINISHED not in str(name)):
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error
+
+
+def _refusal(folder: Path) -> int | None:
+    """Why the disk takes no further block, if it does not."""
+    try:
+        path, descriptor = _unfinished(folder, "", is_file=True)
+        try:
+            os.write(descriptor, bytes(2**16))
+            os.fsync(descriptor)
+        finally:
+            path.unlink(missing_ok=True)
+            os.close(descriptor)
+    except OSError as error:
+        return error.errno
+    return None
 
 
 def flush(path: Path) -> None:

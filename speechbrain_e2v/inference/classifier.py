@@ -8,8 +8,8 @@ from typing import overload
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
+from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.inference.classifier_folder import (
     DESCRIPTION,
     read_classifier,
@@ -174,7 +174,7 @@ inference.clips`), or several; a single one gives a single result, several a
             several, labels, merge, reject, sample_rate, batch_seconds
         )
         found = {}
-        for index, outcome in tqdm(
+        for index, outcome in progress_bar(
             outcomes, total=len(several), unit="utt", disable=not progress
         ):
             if isinstance(outcome, Prediction):

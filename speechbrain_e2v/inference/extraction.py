@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tqdm import tqdm
-
+from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.inference.clips import Clip, measure, read_batches
 from speechbrain_e2v.inference.extractor import Emotion2vec, Features
 from speechbrain_e2v.inference.feature_files import content_of, is_made_of
@@ -83,7 +82,7 @@ class Extraction:
             for length, is_missing in zip(lengths, missing, strict=True)
             if is_missing and isinstance(length, int)
         )
-        with tqdm(
+        with progress_bar(
             total=round(total / SAMPLE_RATE),
             desc="audio",
             unit="s",
@@ -135,7 +134,7 @@ class Extraction:
             for index in range(len(clips))
         ]
         to_compare = [index for index, there in known.items() if there]
-        for index, now in tqdm(
+        for index, now in progress_bar(
             read_ahead(lambda i: content_of(clips[i]), to_compare),
             total=len(to_compare),
             desc="what is there",

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TypeVar, overload
 
 import torch
-from tqdm import tqdm
 
+from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.inference.clips import (
     Audio,
     TooShort,
@@ -185,7 +185,7 @@ class Emotion2vec:
         lengths = measure(clips, minimum)
         total = sum(_or_raise(length) for length in lengths) / SAMPLE_RATE
         found: dict[int, Features] = {}
-        with tqdm(total=total, unit="s", disable=not progress) as bar:
+        with progress_bar(total=total, unit="s", disable=not progress) as bar:
             for batch in read_batches(
                 clips, self.batches(lengths, batch_seconds), minimum
             ):

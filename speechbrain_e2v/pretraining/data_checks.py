@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tqdm import tqdm
-
+from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.corpora.audio import AudioError, decode
 from speechbrain_e2v.corpora.audio_info import audio_infos, measured
 from speechbrain_e2v.corpora.utterance import Utterance
@@ -174,7 +173,7 @@ def _not_finite(
         return None
 
     with ThreadPoolExecutor() as pool:
-        found = tqdm(
+        found = progress_bar(
             pool.map(problem, utterances),
             total=len(utterances),
             desc="float samples",

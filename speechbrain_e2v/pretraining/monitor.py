@@ -11,6 +11,7 @@ from speechbrain.utils.distributed import if_main_process
 from speechbrain.utils.train_logger import FileTrainLogger
 from tqdm import tqdm
 
+from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.pretraining.health import (
     CollapseThresholds,
@@ -61,7 +62,7 @@ class TrainingMonitor:
         if if_main_process():
             self.log.resume(update)
             self._forget_epochs(update + 1)
-        self._bar = tqdm(
+        self._bar = progress_bar(
             total=self.total_updates,
             initial=update,
             unit="update",

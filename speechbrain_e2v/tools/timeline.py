@@ -8,8 +8,7 @@ examples:
 import argparse
 from pathlib import Path
 
-from tqdm import tqdm
-
+from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.corpora.audio_info import audio_info
 from speechbrain_e2v.inference.timeline import emotion_timeline
 from speechbrain_e2v.inference.timeline_files import KINDS, write_timeline
@@ -71,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         paths = [output / f"{stem}{suffix}" for suffix in KINDS]
     seconds = audio_info(arguments.file).duration
     classifier = load_model(arguments)
-    with tqdm(
+    with progress_bar(
         total=round(seconds, 1), unit="s", desc="timeline", delay=2
     ) as bar:
         timeline = emotion_timeline(

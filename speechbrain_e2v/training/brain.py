@@ -23,6 +23,7 @@ from speechbrain.utils.distributed import is_distributed_initialized
 from speechbrain.utils.run_opts import RunOptions
 from torch.utils.data import DataLoader
 
+from speechbrain_e2v.console import shows_progress
 from speechbrain_e2v.training import loaders
 from speechbrain_e2v.training.checkpointing import (
     AtomicCheckpointer,
@@ -109,6 +110,7 @@ class E2VBrain(sb.Brain):
 
     modules: torch.nn.ModuleDict
     debug_batches: int
+    noprogressbar: bool
 
     def __init__(
         self,
@@ -127,6 +129,7 @@ class E2VBrain(sb.Brain):
         grouped = is_distributed_initialized()
         self.world_size = torch.distributed.get_world_size() if grouped else 1
         self.rank = torch.distributed.get_rank() if grouped else 0
+        self.noprogressbar = self.noprogressbar or not shows_progress()
         # Debugging with fewer micro-batches than an update would train nothing.
         factor = self.grad_accumulation_factor
         self.debug_batches = -(-self.debug_batches // factor) * factor

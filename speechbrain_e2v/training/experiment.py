@@ -9,6 +9,7 @@ import contextlib
 import difflib
 import io
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +24,7 @@ from ruamel.yaml.error import YAMLError
 from speechbrain.utils.distributed import if_main_process
 from speechbrain.utils.run_opts import RunOptions
 
+from speechbrain_e2v import console
 from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.training.devices import usable_device
 from speechbrain_e2v.training.yaml_bases import merged_yaml
@@ -115,13 +117,16 @@ def load_experiment(
 def _stream(file: Path, text: str) -> io.StringIO:
     """A stream with the name that HyperPyYAML looks for includes beside."""
     stream = io.StringIO(text)
-    stream.name = str(file)  # type: ignore[attr-defined]  # as a file has it
+    stream.name = str(file)  # as a file has it
     return stream
 
 
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
     """Turn errors about the user's input into one line and exit status 1.
+
+    Ctrl-C and SIGTERM are one line, too, with exit status 130 and 143. The
+    traceback goes to the run's log.txt.
 
     Example
     -------
@@ -131,9 +136,15 @@ def one_line_errors() -> Iterator[None]:
     SystemExit: error: n_folds is 0; it must be at least 1
     """
     try:
-        yield
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from error
+        with console.command():
+            yield
+    except console.Ended as ended:
+        if os.environ.get("RANK", "0") == "0":
+            print(ended.line, file=sys.stderr)
+        raise SystemExit(ended.status) from ended
+    except console.EXPECTED as error:
+        logging.getLogger(__name__).debug("what ended the run", exc_info=error)
+        raise SystemExit(f"error: {console.one_line(error)}") from error
 
 
 def recipe_usage(script: str | Path, title: str, example: str) -> str:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 from scipy.io import wavfile
-from tqdm import tqdm
 
+from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.corpora.synthetic.prosody import (
     EMOTIONS,
     draw_manner,
@@ -80,7 +80,7 @@ def write_corpus(
         for speaker in (draw_speaker(i, seed) for i in range(speakers))
         for number in range(utterances_per_speaker)
     ]
-    for speaker, number in tqdm(
+    for speaker, number in progress_bar(
         wanted, desc="generating", unit="utterance", disable=not progress
     ):
         spoken, emotion = divmod(number, len(EMOTIONS))

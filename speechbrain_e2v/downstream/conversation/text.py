@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import sentencepiece
 import torch
-from tqdm import tqdm
 
+from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.downstream.conversation.vectors import (
     UtteranceVectors,
@@ -204,7 +204,7 @@ class BertVectors:
     ) -> Iterator[tuple[str, torch.Tensor]]:
         tokenizer, model = self._loaded()
         model = model.to(device).eval()
-        for first in tqdm(
+        for first in progress_bar(
             range(0, len(rows), _BERT_BATCH), desc="BERT", delay=1
         ):
             some = rows[first : first + _BERT_BATCH]
