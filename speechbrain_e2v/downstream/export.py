@@ -298,6 +298,12 @@ def join(
     """
     output = head.output_layer
     if isinstance(head, heads.WeightedSumHead):
+        if len(head.layer_weights) != encoder.num_layers:
+            raise ValueError(
+                f"the head weighs {len(head.layer_weights)} layers, but the "
+                f"encoder has {encoder.num_layers}: train it with "
+                f"--num_layers {encoder.num_layers}"
+            )
         embedding = UtteranceEmbedding(encoder, "weighted")
         embedding.layer_weights = head.layer_weights
         classifier = EmbeddingClassifier(encoder.embed_dim, output.out_features)

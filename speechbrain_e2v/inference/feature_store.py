@@ -85,7 +85,12 @@ class FeatureStore:
 
     def means(self, names: Sequence[str]) -> np.ndarray:
         """Mean over frames of each utterance, float32 [B, D]."""
-        return np.stack([self.utterance(name).mean(axis=0) for name in names])
+        # In float64: a mean inside a model sums in another order.
+        means = [
+            self.utterance(name).mean(axis=0, dtype=np.float64)
+            for name in names
+        ]
+        return np.stack(means).astype(np.float32)
 
 
 class StoreWriter:

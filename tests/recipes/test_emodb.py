@@ -14,7 +14,12 @@ import torch
 from speechbrain_e2v.corpora.manifest import read_manifest
 from speechbrain_e2v.corpora.prepare import prepare
 from speechbrain_e2v.downstream.classification.probe import ProbeTrainer
+from speechbrain_e2v.downstream.export import classifier_from_run
 from speechbrain_e2v.downstream.run import downstream
+from speechbrain_e2v.inference.classifier_folder import (
+    read_classifier,
+    write_classifier,
+)
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.published.encoder_folder import save_encoder
 from speechbrain_e2v.training.yaml_bases import merged_yaml
@@ -195,6 +200,34 @@ def test_other_yaml_files_run_on_the_same_folds(run, name):
     )
     kind = "probe" if name == "random" else "logistic regression"
     assert results["classifier"]["kind"].startswith(kind)
+
+
+PROBES = "../../../hparams/probes/"
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("linear", ("--layer", "[-2, -1]")),
+        ("linear", ("--layer", "last")),
+        ("linear", ("--layer", "all")),
+        ("logistic", ()),
+        (PROBES + "utterance", ("--layer", "[0, 1]")),
+        (PROBES + "weighted", ("--num_layers", "2")),
+    ],
+)
+def test_what_is_exported_is_what_was_trained(run, name, options, tmp_path):
+    output = "export " + name.rsplit("/")[-1] + "".join(options)
+    options = ("--protocol", "random_kfold", *options)
+    results, folder = run(name, output, *options)
+    trained = classifier_from_run(folder, progress=False)
+    compared = trained.about["compared"]
+    assert compared["test_utterances"] == 14
+    assert compared["largest_difference"] <= 1e-5
+    exported = write_classifier(tmp_path / "classifier", trained)
+    assert read_classifier(exported).about["results"]["pooled"] == (
+        results["pooled"]
+    )
 
 
 @pytest.mark.parametrize(
