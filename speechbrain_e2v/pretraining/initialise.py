@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import torch
-from speechbrain.utils.checkpoints import Checkpointer
 from speechbrain.utils.logger import get_logger
 
 from speechbrain_e2v.pretraining.student import Student
 from speechbrain_e2v.pretraining.teacher import EMATeacher
 from speechbrain_e2v.published.load import read_pretrained
 from speechbrain_e2v.published.state_dict_check import check_state
+from speechbrain_e2v.training.checkpointing import AtomicCheckpointer
 
 logger = get_logger(__name__)
 
@@ -41,7 +41,7 @@ def initialise(
 
 
 def _from_run(student: Student, teacher: EMATeacher, saved: Path) -> str | None:
-    newest = Checkpointer(saved).find_checkpoint() if saved.is_dir() else None
+    newest = AtomicCheckpointer(saved).find_whole() if saved.is_dir() else None
     if newest is None:
         return None
     for name, module in (("student", student), ("teacher", teacher)):

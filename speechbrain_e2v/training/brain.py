@@ -6,6 +6,7 @@ frozen modules and the order of events here.
 """
 
 import itertools
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import speechbrain as sb
 import torch
+from speechbrain.core import INTRA_EPOCH_CKPT_FLAG
 from speechbrain.dataio.dataloader import LoopedLoader
 from speechbrain.utils.checkpoints import (
     mark_as_loader,
@@ -313,7 +315,14 @@ class E2VBrain(sb.Brain):
         return self.checkpointer is not None and checkpoint_is_due(self)
 
     def _save_intra_epoch_ckpt(self):
-        super()._save_intra_epoch_ckpt()
+        # SpeechBrain keeps one; two, for the day when the newest is damaged.
+        self.checkpointer.save_and_keep_only(
+            end_of_epoch=False,
+            num_to_keep=2,
+            ckpt_predicate=lambda ckpt: INTRA_EPOCH_CKPT_FLAG in ckpt.meta,
+            meta={INTRA_EPOCH_CKPT_FLAG: True},
+            verbosity=logging.DEBUG,
+        )
         self.last_save = time.monotonic()
 
     @mark_as_saver

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from speechbrain_e2v.training.checkpointing import AtomicCheckpointer
+
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 SMALL = {
@@ -100,7 +102,7 @@ def health(folder):
 
 
 def checkpoint(folder):
-    (newest,) = (folder / "save").glob("CKPT*")
+    newest = AtomicCheckpointer(folder / "save").find_whole().path
     return {
         name: torch.load(newest / f"{name}.ckpt", weights_only=True)
         for name in ("student", "teacher", "optimizer")
