@@ -32,6 +32,7 @@ from speechbrain_e2v.downstream.conversation.networks import ConversationModel
 from speechbrain_e2v.downstream.conversation.samples import samples_of
 from speechbrain_e2v.downstream.conversation.vectors import UtteranceVectors
 from speechbrain_e2v.downstream.cross_validation import cross_validate
+from speechbrain_e2v.training.yaml_bases import merged_yaml
 
 RECIPE = Path(__file__).parents[1] / "recipes/IEMOCAP/hparams/conversation.yaml"
 CLASSES = ("angry", "happy", "neutral", "sad")
@@ -98,8 +99,7 @@ def conversation(arguments):
     if arguments.tiny:
         sizes, width = (10, 200), 4
         overrides["number_of_epochs"] = 1
-    with open(RECIPE, encoding="utf-8") as file:
-        settings = load_hyperpyyaml(file, overrides)
+    settings = load_hyperpyyaml(merged_yaml(RECIPE), overrides)
     rows = spoken(*sizes)
     samples = samples_of(rows, CLASSES)
     targets = [sample.target for sample in samples]
