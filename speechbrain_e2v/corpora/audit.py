@@ -15,6 +15,7 @@ from typing import Any
 
 from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.corpora.audio import decode
+from speechbrain_e2v.corpora.group_splits import sentence_of
 from speechbrain_e2v.corpora.protocols import PROTOCOLS, Fold
 from speechbrain_e2v.corpora.utterance import Utterance
 
@@ -122,14 +123,13 @@ def _keys(
 ) -> dict[str, dict[str, str]]:
     keys: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
     for utterance in utterances:
-        text = utterance.text or utterance.extra.get("sentence")
         values = {
             "utterance": utterance.id,
             "audio": hashes.get(utterance.id),
             "speaker": utterance.spk,
             "session": utterance.session,
             "dialog": utterance.dialog,
-            "transcript": " ".join(str(text or "").casefold().split()),
+            "transcript": sentence_of(utterance),
         }
         for kind, value in values.items():
             if value:

@@ -5,14 +5,22 @@ As in :mod:`speechbrain_e2v.corpora.splits`, every split is ``(train, valid,
 test)``, three lists of ids.
 """
 
+import warnings
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
+
+from sklearn.model_selection import StratifiedGroupKFold
 
 from speechbrain_e2v.corpora.splits import Parts, carve_valid, shuffled
 from speechbrain_e2v.corpora.utterance import Utterance
 
 OFFICIAL_PARTS = ("train", "valid", "test")
+# Protocols in which a share of the training groups validates.
+_WITH_A_SHARE = {
+    "spk": "leave_one_speaker_out_carved",
+    "session": "leave_one_session_out",
+}
 
 
 def groups_of(utterances: Iterable[Utterance], key: str) -> list[str]:
@@ -43,6 +51,13 @@ def _pick(
     return sorted(u.id for u in utterances if getattr(u, key) in groups)
 
 
+def _too_few(key: str, groups: Sequence[str]) -> ValueError:
+    return ValueError(
+        f"{key}: {groups} are too few to train, validate and test on different "
+        f"ones; use the protocol {_WITH_A_SHARE.get(key, 'random_kfold')}"
+    )
+
+
 def leave_one_group_out(
     utterances: Sequence[Utterance],
     key: str,
@@ -70,10 +85,7 @@ def leave_one_group_out(
     test = _pick(utterances, key, {group})
     if valid == "next_group":
         if len(groups) < 3:
-            raise ValueError(
-                f"{key}: {groups} are too few to train, validate and test on "
-                "different groups; use a validation share"
-            )
+            raise _too_few(key, groups)
         partner = groups[(groups.index(group) + 1) % len(groups)]
         rest = set(groups) - {group, partner}
         return (
@@ -117,59 +129,114 @@ def leave_one_speaker_out(
     )
 
 
-def group_blocks(
-    utterances: Sequence[Utterance], key: str, k: int, seed: int
-) -> list[set[str]]:
-    """Groups dealt into ``k`` blocks of about as many utterances each.
+def carved_speaker_out(
+    utterances: Sequence[Utterance], speaker: str, ratio: float, seed: int
+) -> Parts:
+    """Test on one speaker; held-out sentences of the others validate.
+
+    Utterances are held out where a sentence is not known or all say the same.
 
     Example
     -------
-    >>> rows = [Utterance(n, "x.wav", spk=n[0]) for n in ("a1", "a2", "b", "c")]
-    >>> sorted(sorted(block) for block in group_blocks(rows, "spk", 2, 1))
-    [['a'], ['b', 'c']]
+    >>> rows = [
+    ...     Utterance(s + t, "x.wav", spk=s, text=t) for s in "ab" for t in "12"
+    ... ]
+    >>> carved_speaker_out(rows, "b", 0.5, seed=1)
+    (['a1'], ['a2'], ['b1', 'b2'])
     """
-    groups = groups_of(utterances, key)
-    if k < 2 or len(groups) < k:
-        raise ValueError(
-            f"{len(groups)} values of {key} cannot fill {k} folds; choose "
-            "at most as many folds as there are"
-        )
-    sizes = Counter(getattr(u, key) for u in utterances)
-    order = {name: i for i, name in enumerate(shuffled(groups, seed, key))}
-    blocks: list[set[str]] = [set() for _ in range(k)]
-    filled = [0] * k
-    # Big groups first, each into the block that is least full.
-    for name in sorted(groups, key=lambda g: (-sizes[g], order[g])):
-        least = min(range(k), key=lambda i: (filled[i], i))
-        blocks[least].add(name)
-        filled[least] += sizes[name]
-    return blocks
+    speakers = groups_of(utterances, "spk")
+    if speaker not in speakers:
+        raise ValueError(f"no speaker {speaker!r}; there are {speakers}")
+    others = [u for u in utterances if u.spk != speaker]
+    sentences = {u.id: sentence_of(u) for u in others}
+    if not all(sentences.values()) or len(set(sentences.values())) < 2:
+        sentences = {u.id: u.id for u in others}
+    _, carved = carve_valid(
+        set(sentences.values()), ratio, seed, f"carved:{speaker}"
+    )
+    held_out = set(carved)
+    return (
+        sorted(
+            name for name, said in sentences.items() if said not in held_out
+        ),
+        sorted(name for name, said in sentences.items() if said in held_out),
+        _pick(utterances, "spk", {speaker}),
+    )
+
+
+def sentence_of(utterance: Utterance) -> str:
+    """What is said, whatever its capitals and blanks; empty: not known."""
+    text = utterance.text or utterance.extra.get("sentence")
+    return " ".join(str(text or "").casefold().split())
 
 
 def group_kfold(
-    utterances: Sequence[Utterance], key: str, k: int, fold: int, seed: int
-) -> Parts:
-    """Test on one block of groups, validate on the next (``k`` >= 3).
+    utterances: Sequence[Utterance], key: str, k: int, seed: int
+) -> Iterator[Parts]:
+    """Blocks of whole groups test, with classes as alike as groups allow.
+
+    scikit-learn's StratifiedGroupKFold makes the ``k`` blocks, and again the
+    blocks of what is left, of which the one whose classes are most like the
+    rest's validates. Utterances without a class count as one class.
 
     Example
     -------
     >>> rows = [Utterance(n, "x.wav", spk=n[0]) for n in ("a1", "b1", "c1")]
-    >>> parts = group_kfold(rows, "spk", 3, 0, seed=1)
+    >>> parts = next(group_kfold(rows, "spk", 3, seed=1))
     >>> sorted(name for part in parts for name in part)
     ['a1', 'b1', 'c1']
     """
-    if k < 3 or not 0 <= fold < k:
+    groups = groups_of(utterances, key)
+    if len(groups) < 3:
+        raise _too_few(key, groups)
+    if not 3 <= k <= len(groups):
         raise ValueError(
-            f"fold {fold} of {k}: use 3 folds or more, 0-based; one block "
-            "tests and another validates"
+            f"n_folds is {k}, with {len(groups)} values of {key} it must be 3 "
+            f"to {len(groups)}: one block tests, another validates"
         )
-    blocks = group_blocks(utterances, key, k, seed)
-    test, valid = blocks[fold], blocks[(fold + 1) % k]
-    rest = {getattr(u, key) for u in utterances} - test - valid
-    return (
-        _pick(utterances, key, rest),
-        _pick(utterances, key, valid),
-        _pick(utterances, key, test),
+    rank = {name: i for i, name in enumerate(shuffled(groups, seed, key))}
+    rows = sorted(utterances, key=lambda u: u.id)
+    for test in _stratified_blocks(rows, key, k, rank):
+        rest = [u for u in rows if getattr(u, key) not in test]
+        blocks = _stratified_blocks(rest, key, k - 1, rank)
+        valid = min(blocks, key=lambda block: _unlikeness(rest, key, block))
+        yield (
+            _pick(rest, key, set(groups) - test - valid),
+            _pick(rest, key, valid),
+            _pick(rows, key, test),
+        )
+
+
+def _stratified_blocks(
+    rows: Sequence[Utterance], key: str, k: int, rank: Mapping[str, int]
+) -> list[set[str]]:
+    if k == 1:
+        return [{getattr(u, key) for u in rows}]
+    classes = [u.emo or "" for u in rows]
+    if max(Counter(classes).values()) < k:  # too few to balance anything
+        classes = [""] * len(rows)
+    # Groups are numbered in shuffled order: the seed decides between equals,
+    # the same on every machine and in every version.
+    numbers = [rank[getattr(u, key)] for u in rows]
+    splitter = StratifiedGroupKFold(k)
+    with warnings.catch_warnings():
+        # A class with fewer utterances than folds: the caveats say so.
+        warnings.filterwarnings("ignore", "The least populated class")
+        return [
+            {getattr(rows[i], key) for i in test}
+            for _, test in splitter.split(numbers, classes, numbers)
+        ]
+
+
+def _unlikeness(
+    rows: Sequence[Utterance], key: str, block: Collection[str]
+) -> float:
+    """Half the distance between the classes of a block and of all rows."""
+    usual = Counter(u.emo for u in rows)
+    here = Counter(u.emo for u in rows if getattr(u, key) in block)
+    return sum(
+        abs(here[name] / here.total() - usual[name] / usual.total())
+        for name in usual
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from speechbrain_e2v.corpora.group_splits import (
+    carved_speaker_out,
     group_kfold,
     groups_of,
     leave_one_group_out,
@@ -14,12 +15,14 @@ from speechbrain_e2v.corpora.group_splits import (
 )
 from speechbrain_e2v.corpora.splits import (
     Parts,
+    plain_kfold,
     random_kfold,
     random_resample,
     validate_on_test,
 )
 from speechbrain_e2v.corpora.utterance import Utterance
 
+OFFICIAL = "official"  # name of the only fold
 NamedParts = Iterator[tuple[str, Parts]]
 Maker = Callable[[Sequence[Utterance], int, int], NamedParts]
 
@@ -93,6 +96,14 @@ def _partner_validates(
         yield f"speaker {speaker}", leave_one_speaker_out(utterances, speaker)
 
 
+def _sentences_validate(
+    utterances: Sequence[Utterance], n_folds: int, seed: int
+) -> NamedParts:
+    for speaker in groups_of(utterances, "spk")[:n_folds]:
+        parts = carved_speaker_out(utterances, speaker, 0.2, seed)
+        yield f"speaker {speaker}", parts
+
+
 def _test_validates(make: Maker) -> Maker:
     def starred(
         utterances: Sequence[Utterance], n_folds: int, seed: int
@@ -107,9 +118,9 @@ def _group_kfold(key: str) -> Maker:
     def folds(
         utterances: Sequence[Utterance], n_folds: int, seed: int
     ) -> NamedParts:
-        for fold in range(n_folds):
-            parts = group_kfold(utterances, key, n_folds, fold, seed)
-            yield f"{key} block {fold}", parts
+        parts = group_kfold(utterances, key, n_folds, seed)
+        for fold, split in enumerate(parts):
+            yield f"{key} block {fold}", split
 
     return folds
 
@@ -117,13 +128,13 @@ def _group_kfold(key: str) -> Maker:
 def _official(
     utterances: Sequence[Utterance], n_folds: int, seed: int
 ) -> NamedParts:
-    yield "official", official(utterances)
+    yield OFFICIAL, official(utterances)
 
 
 def _official_plus_valid(
     utterances: Sequence[Utterance], n_folds: int, seed: int
 ) -> NamedParts:
-    yield "official", official_plus_valid(utterances, 0.1, seed)
+    yield OFFICIAL, official_plus_valid(utterances, 0.1, seed)
 
 
 # Actors say the same sentences in every session; whole corpora are dialogues.
@@ -149,6 +160,15 @@ PROTOCOLS: dict[str, Protocol] = {
         ),
         _RANDOM,
     ),
+    "random_kfold_plain": Protocol(
+        "disjoint random blocks that test every utterance, as KFold's; 10 % "
+        "of the rest validates",
+        _random(
+            "block",
+            lambda ids, k, fold, seed: plain_kfold(ids, k, fold, seed, 0.1),
+        ),
+        _RANDOM,
+    ),
     "random_resample": Protocol(
         "n_folds independent random splits, 80 / 10 / 10 %",
         _random(
@@ -160,6 +180,11 @@ PROTOCOLS: dict[str, Protocol] = {
     "leave_one_speaker_out": Protocol(
         "one fold per speaker; the next speaker in order of name validates",
         _leave_one_out("spk", "next_group", "speaker "),
+        _ACTED,
+    ),
+    "leave_one_speaker_out_carved": Protocol(
+        "one fold per speaker; 20 % of the other speakers' sentences validate",
+        _sentences_validate,
         _ACTED,
     ),
     "leave_one_speaker_out_partner_validates": Protocol(
@@ -192,12 +217,14 @@ PROTOCOLS: dict[str, Protocol] = {
         _STARRED,
     ),
     "speaker_kfold": Protocol(
-        "n_folds blocks of whole speakers; the next block validates",
+        "n_folds blocks of whole speakers with classes as alike as possible "
+        "(StratifiedGroupKFold); another such block validates",
         _group_kfold("spk"),
         _ACTED,
     ),
     "dialog_kfold": Protocol(
-        "n_folds blocks of whole dialogues; the next block validates",
+        "n_folds blocks of whole dialogues with classes as alike as possible "
+        "(StratifiedGroupKFold); another such block validates",
         _group_kfold("dialog"),
         _DIALOG,
     ),
@@ -248,39 +275,28 @@ def make_folds(
     return folds
 
 
-def protocol_caveats(
+def require_choice(
     folds: Sequence[Fold], utterances: Sequence[Utterance]
-) -> list[str]:
-    """What a reader of the score has to know, found by looking at the folds.
+) -> None:
+    """Refuse validation parts with one class, on which a constant is perfect.
 
     Example
     -------
-    >>> rows = [Utterance(n, f"{n}.wav", spk="1") for n in "abc"]
-    >>> protocol_caveats([Fold("x", ("a",), ("b",), ("c",))], rows)[0]
-    'test speakers occur in training'
+    >>> rows = [Utterance(e + n, "", emo=e) for e in "xy" for n in "123"]
+    >>> folds = [Fold("a", ("x1", "y1"), ("x2",), ("x3", "y3"))]
+    >>> require_choice(folds, rows)
+    Traceback (most recent call last):
+    ...
+    ValueError: a: all 1 utterances that validate are 'x', so nothing can be
+    chosen on them; use fewer folds (--n_folds), or another protocol
     """
-    speaker = {u.id: u.spk for u in utterances if u.spk}
-
-    def speakers(part: Sequence[str]) -> set[str]:
-        return {speaker[name] for name in part if name in speaker}
-
-    caveats = []
-    if len(speaker) < len(utterances):
-        caveats.append(f"{len(utterances) - len(speaker)} speakers are unknown")
-    if any(speakers(f.test) & speakers(f.train) for f in folds):
-        caveats.append("test speakers occur in training")
-    elif speaker:
-        caveats.append("no test speaker occurs in training")
-    if any(set(f.test) & set(f.valid) for f in folds):
-        caveats.append("the epoch is chosen on test utterances")
-    elif any(speakers(f.test) & speakers(f.valid) for f in folds):
-        caveats.append("test speakers occur in validation")
-    tested = [name for fold in folds for name in fold.test]
-    if len(set(tested)) < len(utterances):
-        missing = len(utterances) - len(set(tested))
-        caveats.append(
-            f"{missing} of {len(utterances)} utterances are never tested"
-        )
-    if len(set(tested)) < len(tested):
-        caveats.append("some utterances are tested in several folds")
-    return caveats
+    emotion = {u.id: u.emo for u in utterances if u.emo is not None}
+    for fold in folds:
+        trained = {emotion[name] for name in fold.train if name in emotion}
+        chosen = {emotion[name] for name in fold.valid if name in emotion}
+        if len(trained) > 1 and len(chosen) == 1:
+            raise ValueError(
+                f"{fold.name}: all {len(fold.valid)} utterances that validate "
+                f"are {chosen.pop()!r}, so nothing can be chosen on them; use "
+                "fewer folds (--n_folds), or another protocol"
+            )

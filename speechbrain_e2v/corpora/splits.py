@@ -57,6 +57,13 @@ def carve_valid(
     return order[:count], order[count:]
 
 
+def _check_fold(fold: int, k: int, count: int) -> None:
+    if k < 2 or not 0 <= fold < k:
+        raise ValueError(f"fold {fold} of {k}: use 2 folds or more, 0-based")
+    if count < k:
+        raise ValueError(f"{count} utterances cannot fill {k} folds")
+
+
 def random_kfold(
     ids: Iterable[str],
     k: int,
@@ -76,10 +83,7 @@ def random_kfold(
     [429, 53, 53]
     """
     order = shuffled(ids, seed)
-    if k < 2 or not 0 <= fold < k:
-        raise ValueError(f"fold {fold} of {k}: use 2 folds or more, 0-based")
-    if len(order) < k:
-        raise ValueError(f"{len(order)} utterances cannot fill {k} folds")
+    _check_fold(fold, k, len(order))
     size = len(order) // k
     blocks = [order[i * size : (i + 1) * size] for i in range(k)]
     held_out = {fold, (fold + 1) % k} if valid == "next_block" else {fold}
@@ -92,6 +96,29 @@ def random_kfold(
     if valid == "next_block":
         return rest, blocks[(fold + 1) % k], blocks[fold]
     return *carve_valid(rest, valid, seed, f"fold{fold}"), blocks[fold]
+
+
+def plain_kfold(
+    ids: Iterable[str], k: int, fold: int, seed: int, valid: float
+) -> Parts:
+    """Random blocks that test every utterance; they differ by one in size.
+
+    The first ``N % k`` blocks have one more, as scikit-learn's KFold. The
+    share ``valid`` of the rest validates.
+
+    Example
+    -------
+    >>> parts = plain_kfold(map(str, range(1012)), 5, 0, 42, valid=0.1)
+    >>> [len(part) for part in parts]
+    [728, 81, 203]
+    """
+    order = shuffled(ids, seed)
+    _check_fold(fold, k, len(order))
+    size, more = divmod(len(order), k)
+    start = fold * size + min(fold, more)
+    stop = start + size + (fold < more)
+    rest = order[:start] + order[stop:]
+    return *carve_valid(rest, valid, seed, f"fold{fold}"), order[start:stop]
 
 
 def random_resample(

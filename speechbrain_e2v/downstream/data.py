@@ -14,7 +14,12 @@ from speechbrain.utils.distributed import infer_device
 from speechbrain_e2v.corpora.corpus import Corpus
 from speechbrain_e2v.corpora.manifest import read_manifest
 from speechbrain_e2v.corpora.prepare import prepare
-from speechbrain_e2v.corpora.protocols import PROTOCOLS, Fold, make_folds
+from speechbrain_e2v.corpora.protocols import (
+    PROTOCOLS,
+    Fold,
+    make_folds,
+    require_choice,
+)
 from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.downstream.feature_cache import cached_features
 from speechbrain_e2v.training.experiment import Experiment
@@ -88,6 +93,8 @@ def prepare_data(
         hparams["n_folds"],
         hparams["split_seed"],
     )
+    if hparams.get("number_of_epochs") != 1:  # of one there is no choice
+        require_choice(folds, utterances)
     store = cached_features(hparams["feature_cache"], upstream, utterances)
     return DownstreamData(
         corpus, manifest, utterances, folds, store, upstream, started

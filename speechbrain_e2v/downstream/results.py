@@ -19,8 +19,9 @@ import speechbrain
 import torch
 
 from speechbrain_e2v import __version__
+from speechbrain_e2v.corpora.caveats import protocol_caveats
 from speechbrain_e2v.corpora.prepare import completeness_caveats
-from speechbrain_e2v.corpora.protocols import PROTOCOLS, protocol_caveats
+from speechbrain_e2v.corpora.protocols import PROTOCOLS
 from speechbrain_e2v.downstream.cross_validation import cross_validate
 from speechbrain_e2v.downstream.data import (
     DownstreamData,

@@ -140,6 +140,9 @@ def test_random_folds_end_to_end(run, capsys):
         "42 of 535 utterances: not the whole corpus",
         "test speakers occur in training",
         "test speakers occur in validation",
+        "training lacks a class in 1 of 3 folds (block 2: neutral)",
+        "validation lacks a class in 1 of 3 folds (block 0: neutral)",
+        "the test lacks a class in 1 of 3 folds (block 1: neutral)",
         "the encoder heard EmoDB in pretraining",
     ]
     assert results["feature_layer"] == 1

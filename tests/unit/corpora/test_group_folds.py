@@ -1,18 +1,22 @@
 """Cross-validation over whole speakers or dialogues."""
 
 import itertools
+from collections import Counter
 
+import numpy as np
 import pytest
+from sklearn.model_selection import StratifiedGroupKFold
 
-from speechbrain_e2v.corpora.group_splits import group_blocks, group_kfold
+from speechbrain_e2v.corpora.caveats import protocol_caveats
+from speechbrain_e2v.corpora.group_splits import group_kfold
 from speechbrain_e2v.corpora.protocols import (
     PROTOCOLS,
     make_folds,
-    protocol_caveats,
+    require_choice,
 )
 from speechbrain_e2v.corpora.utterance import Utterance
 
-GOLDEN = (["2", "3"], ["0", "5"], ["1", "4"])
+GOLDEN = [["4"], ["0"], ["3"]]
 
 
 def corpus(speakers, each, **fields):
@@ -23,11 +27,23 @@ def corpus(speakers, each, **fields):
     ]
 
 
+def urdu():
+    """As in URDU: 400 utterances, 26 of 29 speakers have one emotion."""
+    rows = []
+    for speaker in range(29):
+        emotions = "ahns" if speaker >= 26 else "ahns"[speaker % 4]
+        for i in range(14 if speaker < 23 else 13):
+            rows.append(
+                Utterance(f"{speaker:02d}_{i:02d}", "x.wav",
+                          spk=f"{speaker:02d}", emo=emotions[i % len(emotions)])
+            )  # fmt: skip
+    return rows
+
+
 def test_no_speaker_is_in_two_parts():
     rows = corpus(24, 60)
     tested = []
-    for fold in range(10):
-        parts = group_kfold(rows, "spk", 10, fold, seed=42)
+    for parts in group_kfold(rows, "spk", 10, seed=42):
         speakers = [{name[:3] for name in part} for part in parts]
         for one, other in itertools.combinations(speakers, 2):
             assert not one & other
@@ -37,41 +53,134 @@ def test_no_speaker_is_in_two_parts():
 
 
 def test_blocks_are_balanced():
-    uneven = [
-        Utterance(f"{spk}_{i}", "x.wav", spk=spk)
-        for spk, n in zip("abcdefgh", (80, 40, 30, 10, 10, 10, 10, 10),
-                          strict=True)
-        for i in range(n)
-    ]  # fmt: skip
-    blocks = group_blocks(uneven, "spk", 3, seed=1)
-    sizes = [sum(u.spk in block for u in uneven) for block in blocks]
-    assert sorted(sizes) == [60, 60, 80]
+    rows = corpus(24, 60)
+    sizes = [len(p[2]) for p in group_kfold(rows, "spk", 10, seed=42)]
+    assert sorted(set(sizes)) == [120, 180]  # two or three of 24 speakers
+
+
+def test_test_blocks_are_scikit_learns():
+    rows = urdu()
+    for seed in (1, 42):
+        folds = list(group_kfold(rows, "spk", 5, seed))
+        assert sorted(n for f in folds for n in f[2]) == [u.id for u in rows]
+        for k in (3, 5, 10):
+            ours = [
+                _unlikeness(rows, parts[2])
+                for parts in group_kfold(rows, "spk", k, seed)
+            ]
+            theirs = [
+                _unlikeness(rows, [rows[i].id for i in test])
+                for _, test in StratifiedGroupKFold(k).split(
+                    np.zeros(len(rows)), [u.emo for u in rows],
+                    [u.spk for u in rows])
+            ]  # fmt: skip
+            assert abs(np.mean(ours) - np.mean(theirs)) < 0.15
+
+
+def _unlikeness(rows, names):
+    emotion = {u.id: u.emo for u in rows}
+    usual, here = Counter(emotion.values()), Counter(map(emotion.get, names))
+    return sum(abs(here[e] / len(names) - usual[e] / len(rows)) for e in usual)
+
+
+def test_classes_reach_the_parts_where_speakers_have_one_each():
+    rows = urdu()
+    emotion = {u.id: u.emo for u in rows}
+    folds = make_folds("speaker_kfold", rows, 5, 42)
+    for fold in folds:
+        for part in (fold.train, fold.valid, fold.test):
+            assert {emotion[name] for name in part} == set("ahns")
+    require_choice(folds, rows)
+    caveats = protocol_caveats(folds, rows)
+    assert (
+        "26 of 29 speakers have one class only: speaker and class are "
+        "confounded"
+    ) in caveats
+    assert not any("lacks a class" in caveat for caveat in caveats)
+
+
+def test_a_part_that_lacks_a_class_is_said():
+    rows = urdu()
+    caveats = protocol_caveats(make_folds("speaker_kfold", rows, 15, 1), rows)
+    (found,) = [c for c in caveats if c.startswith("the test lacks a class")]
+    assert "spk block" in found and " of 15 folds (" in found
+
+
+def test_one_class_is_nothing_to_choose_on():
+    rows = [
+        Utterance(f"{s}{i}", "x.wav", spk=s, emo=e)
+        for s, e in (("1", "a"), ("2", "b"), ("3", "a"), ("4", "b"))
+        for i in range(3)
+    ]
+    folds = make_folds("leave_one_speaker_out", rows, 4, 1)
+    with pytest.raises(ValueError, match="speaker 1: all 3 .* are 'b'"):
+        require_choice(folds, rows)
+    unlabelled = [Utterance(u.id, u.wav, spk=u.spk) for u in rows]
+    require_choice(folds, unlabelled)
 
 
 def test_depends_on_the_set_and_the_seed_only():
     rows = corpus(12, 3)
-    assert group_kfold(rows, "spk", 4, 1, 5) == group_kfold(
-        rows[::-1], "spk", 4, 1, 5
-    )
-    assert group_kfold(rows, "spk", 4, 1, 5) != group_kfold(
-        rows, "spk", 4, 1, 6
-    )
+
+    def folds(rows, seed):
+        return list(group_kfold(rows, "spk", 4, seed))
+
+    assert folds(rows, 5) == folds(rows[::-1], 5)
+    assert folds(rows, 5) != folds(rows, 6)
     # The same in every process, whatever PYTHONHASHSEED is.
     names = [Utterance(str(i), "x.wav", spk=str(i)) for i in range(6)]
-    assert group_kfold(names, "spk", 3, 0, 7) == GOLDEN
+    assert [f[2] for f in group_kfold(names, "spk", 6, 7)][:3] == GOLDEN
 
 
 @pytest.mark.parametrize(
-    ("speakers", "k", "fold", "message"),
+    ("speakers", "k", "message"),
     [
-        (4, 5, 0, "4 values of spk cannot fill 5 folds"),
-        (4, 2, 0, "3 folds or more"),
-        (4, 3, 3, "fold 3 of 3"),
+        (4, 5, "n_folds is 5, with 4 values of spk it must be 3 to 4"),
+        (4, 2, "n_folds is 2, with 4 values of spk it must be 3 to 4"),
+        (2, 10, "too few .* use the protocol leave_one_speaker_out_carved"),
     ],
 )
-def test_refusals(speakers, k, fold, message):
+def test_refusals(speakers, k, message):
     with pytest.raises(ValueError, match=message):
-        group_kfold(corpus(speakers, 2), "spk", k, fold, 1)
+        make_folds("speaker_kfold", corpus(speakers, 2), k, 1)
+
+
+def tess(**fields):
+    """Two women say each word in each emotion."""
+    return [
+        Utterance(f"{s}_{word}_{emotion}", "x.wav", spk=s, emo=emotion,
+                  **({"text": f"Say the word {word}"} | fields))
+        for s in ("OAF", "YAF")
+        for word in ("back", "bar", "base", "bath", "bean")
+        for emotion in ("angry", "sad", "happy")
+    ]  # fmt: skip
+
+
+def test_two_speakers_train_validate_and_test_apart():
+    rows = tess()
+    word = {u.id: u.text for u in rows}
+    # Every message on the way ends at a protocol that works.
+    for protocol in ("speaker_kfold", "leave_one_speaker_out"):
+        with pytest.raises(ValueError, match="leave_one_speaker_out_carved"):
+            make_folds(protocol, rows, 10, 1)
+    folds = make_folds("leave_one_speaker_out_carved", rows, 10, 1)
+    assert [fold.name for fold in folds] == ["speaker OAF", "speaker YAF"]
+    for fold in folds:
+        assert {n[:3] for n in fold.train} == {n[:3] for n in fold.valid}
+        assert {n[:3] for n in fold.test} != {n[:3] for n in fold.train}
+        assert len(fold.train) == 12 and len(fold.valid) == 3
+        heard, chosen = ({word[n] for n in p} for p in (fold.train, fold.valid))
+        assert not heard & chosen
+    require_choice(folds, rows)
+    assert protocol_caveats(folds, rows) == [
+        "no test speaker occurs in training"
+    ]
+
+
+@pytest.mark.parametrize("text", [None, "the same"])
+def test_without_sentences_utterances_are_held_out(text):
+    folds = make_folds("leave_one_speaker_out_carved", tess(text=text), 10, 1)
+    assert [(len(f.train), len(f.valid)) for f in folds] == [(12, 3)] * 2
 
 
 def test_unknown_speaker_is_named():
@@ -93,6 +202,7 @@ def test_unknown_speaker_is_named():
         ("random_kfold", 3000, 10, (2400, 300, 300)),
         ("random_kfold", 400, 10, (320, 40, 40)),
         ("random_kfold_carved", 1012, 5, (729, 81, 202)),
+        ("random_kfold_plain", 1010, 5, (727, 81, 202)),
     ],
 )
 def test_random_fold_sizes(protocol, count, k, sizes):

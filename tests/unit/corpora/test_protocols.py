@@ -3,11 +3,11 @@
 import pytest
 
 from speechbrain_e2v.corpora.audit import KINDS
+from speechbrain_e2v.corpora.caveats import protocol_caveats
 from speechbrain_e2v.corpora.protocols import (
     PROTOCOLS,
     Fold,
     make_folds,
-    protocol_caveats,
 )
 from speechbrain_e2v.corpora.utterance import Utterance
 
@@ -93,3 +93,33 @@ def test_nonsense_is_refused():
     rows = [Utterance(n, "x.wav", session=n) for n in "ab"]
     with pytest.raises(ValueError, match=r"\[0, 1, 1\] utterances train"):
         make_folds("leave_one_session_out", rows, 2, 1)
+
+
+def test_a_plain_kfold_tests_every_utterance():
+    rows = corpus(1012)
+    folds = make_folds("random_kfold_plain", rows, 5, seed=42)
+    assert [len(fold.test) for fold in folds] == [203, 203, 202, 202, 202]
+    tested = [name for fold in folds for name in fold.test]
+    assert sorted(tested) == sorted(u.id for u in rows)
+    assert all(len({*f.train, *f.valid, *f.test}) == 1012 for f in folds)
+    caveats = protocol_caveats(folds, rows)
+    assert not any("never tested" in caveat for caveat in caveats)
+    carved = make_folds("random_kfold_carved", rows, 5, seed=42)
+    assert "2 of 1012 utterances are never tested" in protocol_caveats(
+        carved, rows
+    )
+
+
+def test_training_of_an_official_split_is_not_missing_from_its_test():
+    rows = [
+        Utterance(f"{p}{i}", "x.wav", split=p, spk=p)
+        for p, n in (("train", 672), ("valid", 200), ("test", 200))
+        for i in range(n)
+    ]
+    for protocol in ("official", "leave_one_speaker_out"):
+        caveats = protocol_caveats(make_folds(protocol, rows, 3, 1), rows)
+        assert not any("never tested" in caveat for caveat in caveats)
+    some = make_folds("leave_one_speaker_out", rows, 1, 1)
+    assert "872 of 1072 utterances are never tested" in protocol_caveats(
+        some, rows
+    )
