@@ -1,69 +1,148 @@
 """Reading audio: waveforms as mono 16,000 Hz."""
 
+import logging
 import os
+from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
 
 import soundfile
 import torch
-from torchaudio.transforms import Resample
 
-from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
+from speechbrain_e2v.corpora.audio_file import (
+    MP3_FRAME,
+    AudioError,
+    AudioFile,
+    open_audio,
+)
+from speechbrain_e2v.corpora.resampling import resample
 
-_WAYS_OUT = {
-    "missing": "check the path, or prepare the manifest again",
-    "unreadable": "copy the file again, or convert it to wav with ffmpeg",
-    "truncated": "copy the file again, or rewrite it with ffmpeg -i IN OUT.wav",
-    "empty": "leave it out of the manifest or restore it",
-    "non_finite": "repair or leave out the file",
-}
+_logger = logging.getLogger(__name__)
+
+_BLOCK_VALUES = 2**18  # samples of all channels that are decoded at a time
+# Of the channels' energy; independent channels keep 1 / channels in the mean.
+_CANCELLED = 0.05
 
 
-class AudioError(ValueError):
-    """An audio file that cannot be used: file, reason, value, way out.
+def mono_blocks(
+    file: AudioFile,
+    path: str | os.PathLike,
+    start: float | None = None,
+    stop: float | None = None,
+    channel: int | None = None,
+    block: int | None = None,
+) -> Iterator[torch.Tensor]:
+    """Pieces [S] float32 of an opened file, at its own rate.
 
-    Example
-    -------
-    >>> print(AudioError("a.wav", "empty", "0 samples"))
-    a.wav: empty (0 samples); leave it out of the manifest or restore it
+    The mean of the channels, or one of them (0 is the first), from ``start``
+    to ``stop`` seconds; ``stop`` beyond the end means the end. ``block``
+    samples are decoded at a time. A warning tells when channels cancel each
+    other. Raises AudioError when nothing is in this interval, when a value is
+    not finite, and when fewer samples come than the header announces.
     """
-
-    def __init__(self, path: str | os.PathLike, reason: str, detail: str):
-        super().__init__(path, reason, detail)
-        self.path, self.reason, self.detail = str(path), reason, detail
-
-    def __str__(self) -> str:
-        return (
-            f"{self.path}: {self.reason} ({self.detail}); "
-            f"{_WAYS_OUT[self.reason]}"
+    if start is not None and start < 0:
+        raise ValueError(f"{path}: start is {start} s; it must not be negative")
+    if channel is not None and not 0 <= channel < file.channels:
+        raise AudioError(
+            path,
+            "no_channel",
+            f"channel {channel} of {file.channels}, the first is 0",
         )
+    rate = file.samplerate
+    block = block or max(1, _BLOCK_VALUES // file.channels)
+    first = position = round((start or 0.0) * rate)
+    last = file.frames
+    if stop is not None:
+        last = round(stop * rate) if last is None else min(
+            last, round(stop * rate))  # fmt: skip
+    if last is not None and first >= last:
+        raise _nothing(path, file.frames or 0, rate, start, stop)
+    if first:
+        file.skip(first)
+    energy, mixed = 0.0, 0.0
+    while last is None or position < last:
+        wanted = block if last is None else min(block, last - position)
+        try:
+            frames = torch.from_numpy(file.read(wanted))  # [S, C]
+        except soundfile.LibsndfileError as error:
+            raise AudioError(
+                path,
+                "truncated",
+                f"decoding fails after {position} samples, the header "
+                f"announces {file.frames or 'no number'}",
+            ) from error
+        if not len(frames):
+            break
+        wav = frames.mean(dim=1) if channel is None else frames[:, channel]
+        finite = torch.isfinite(wav)
+        if not finite.all():
+            index = int((~finite).nonzero()[0])
+            raise AudioError(
+                path,
+                "non_finite",
+                f"sample {position + index} is {wav[index]:g}",
+            )
+        if channel is None and file.channels > 1:
+            energy += float(frames.square().mean()) * len(frames)
+            mixed += float(wav.square().sum())
+        position += len(frames)
+        yield wav
+    _check_end(path, file, first, position, last)
+    if mixed < _CANCELLED * energy:
+        _warn_of_cancelling(str(path), round(100 * mixed / energy, 1))
 
 
-def unreadable(path: str | os.PathLike, error: Exception) -> AudioError:
-    """What to raise when the file system or libsndfile raised ``error``."""
-    if not Path(path).exists():
-        return AudioError(path, "missing", "no such file")
-    if Path(path).is_file() and Path(path).stat().st_size == 0:
-        return AudioError(path, "unreadable", "0 bytes")
-    cause = getattr(error, "error_string", None) or str(error)
-    return AudioError(path, "unreadable", cause)
+def _check_end(
+    path: str | os.PathLike,
+    file: AudioFile,
+    first: int,
+    position: int,
+    last: int | None,
+) -> None:
+    slack = MP3_FRAME if file.is_estimate else 0
+    if last is not None and position < last - slack:
+        raise AudioError(
+            path,
+            "truncated",
+            f"the header announces {file.frames} samples, decoding ends after "
+            f"{position}",
+        )
+    if position <= first:
+        raise AudioError(path, "empty", "no sample could be decoded")
 
 
-@lru_cache(maxsize=16)
-def _resampler(rate: int) -> Resample:
-    return Resample(rate, SAMPLE_RATE)
+def _nothing(
+    path: str | os.PathLike,
+    frames: int,
+    rate: int,
+    start: float | None,
+    stop: float | None,
+) -> AudioError:
+    detail = f"{frames / rate:g} s long"
+    if (start, stop) != (None, None):
+        detail += f", asked for {start} to {stop} s"
+    return AudioError(path, "empty", detail)
+
+
+@lru_cache(maxsize=4096)  # once a file, not once an epoch
+def _warn_of_cancelling(path: str, percent: float) -> None:
+    _logger.warning(
+        "%s: its channels cancel each other, their mean keeps %g %% of the "
+        "energy; choose one (channel=0, --channel 0)",
+        path,
+        percent,
+    )
 
 
 def decode(
     path: str | os.PathLike,
     start: float | None = None,
     stop: float | None = None,
+    channel: int | None = None,
 ) -> tuple[torch.Tensor, int]:
     """An utterance as mono, [S] float32, at the file's own rate, and that rate.
 
-    The mean of the channels from ``start`` to ``stop`` seconds; ``stop``
-    beyond the end means the end. Raises AudioError when the file is missing,
-    unreadable, empty in this interval, or holds a value that is not finite.
+    Arguments and errors are those of :func:`mono_blocks` and
+    :func:`open_audio`.
 
     Example
     -------
@@ -73,45 +152,21 @@ def decode(
     >>> wav.shape, rate, float(wav[0])
     (torch.Size([4000]), 8000, 0.25)
     """
-    if start is not None and start < 0:
-        raise ValueError(f"{path}: start is {start} s; it must not be negative")
-    try:
-        with soundfile.SoundFile(str(path)) as file:
-            rate = file.samplerate
-            first = round((start or 0.0) * rate)
-            last = file.frames
-            if stop is not None:
-                last = min(last, round(stop * rate))
-            if first >= last:
-                detail = f"{file.frames / rate:g} s long"
-                if (start, stop) != (None, None):
-                    detail += f", asked for {start} to {stop} s"
-                raise AudioError(path, "empty", detail)
-            file.seek(first)
-            frames = file.read(last - first, dtype="float32", always_2d=True)
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise unreadable(path, error) from error
-    if not len(frames):
-        raise AudioError(path, "empty", "no sample could be decoded")
-    wav = torch.from_numpy(frames).mean(dim=1)  # [S]
-    finite = torch.isfinite(wav)
-    if not finite.all():
-        index = int((~finite).nonzero()[0])
-        raise AudioError(
-            path, "non_finite", f"sample {first + index} is {wav[index]:g}"
-        )
-    return wav, rate
+    with open_audio(path) as file:
+        blocks = list(mono_blocks(file, path, start, stop, channel))
+        return torch.cat(blocks), file.samplerate
 
 
 def read_audio(
     path: str | os.PathLike,
     start: float | None = None,
     stop: float | None = None,
+    channel: int | None = None,
 ) -> torch.Tensor:
     """An utterance as mono 16,000 Hz, [S] float32.
 
-    Channels are averaged, then resampled. Arguments and errors are those of
-    :func:`decode`.
+    Channels are averaged, or one is chosen, then the rest is resampled.
+    Arguments and errors are those of :func:`decode`.
 
     Example
     -------
@@ -120,5 +175,4 @@ def read_audio(
     >>> read_audio(path, start=0.5).shape
     torch.Size([8000])
     """
-    wav, rate = decode(path, start, stop)
-    return wav if rate == SAMPLE_RATE else _resampler(rate)(wav)
+    return resample(*decode(path, start, stop, channel))

@@ -7,19 +7,25 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-import soundfile
+from tqdm import tqdm
 
-from speechbrain_e2v.console import progress_bar
-from speechbrain_e2v.corpora.audio import AudioError, unreadable
-from speechbrain_e2v.corpora.utterance import Utterance
-from speechbrain_e2v.corpora.wave_header import (
-    AudioInfo,
-    TruncatedWave,
-    read_wave_header,
+from speechbrain_e2v.corpora.audio import mono_blocks
+from speechbrain_e2v.corpora.audio_file import (
+    AudioError,
+    check_rate,
+    open_audio,
 )
+from speechbrain_e2v.corpora.audio_header import (
+    AudioInfo,
+    TruncatedAudio,
+    read_header,
+)
+from speechbrain_e2v.corpora.utterance import Utterance
 
 _THREADS = 8
 _FILES_PER_TASK = 256
+# No codec packs silence closer: FLAC has 65,535 samples a block of 10 bytes.
+_SAMPLES_PER_BYTE = 8192
 _WAITING = 1e-3  # seconds a file: a disk, no longer the memory
 
 
@@ -27,29 +33,39 @@ def audio_info(path: str | os.PathLike) -> AudioInfo:
     """Length, rate and channels of an audio file, from its header.
 
     ``num_samples`` is 0 for a valid file without samples. Raises AudioError
-    when the file is missing, unreadable or shorter than it says.
+    when the file is missing, unreadable, shorter than it says, or has an
+    impossible rate. A file of unknown length is decoded.
 
     Example
     -------
     >>> path = getfixture("tmp_path") / "a.flac"
+    >>> import soundfile
     >>> soundfile.write(path, [0.0] * 800, 8000)
     >>> audio_info(path).duration
     0.1
     """
     try:
-        info = read_wave_header(path)
-        if info is not None:
-            return info
-        found = soundfile.info(str(path))
-    except FileNotFoundError as error:
-        raise AudioError(path, "missing", "no such file") from error
-    except TruncatedWave as error:
+        wave = read_header(path)
+    except TruncatedAudio as error:
         raise AudioError(path, "truncated", str(error)) from error
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise unreadable(path, error) from error
-    return AudioInfo(
-        found.frames, found.samplerate, found.channels, found.subtype
-    )
+    except OSError:
+        wave = None  # opening it says what is wrong
+    if wave is not None:
+        check_rate(path, wave.info.sample_rate)
+        return wave.info
+    with open_audio(path) as file:
+        samples = file.frames
+        if samples is None:  # not in the header: decoding tells
+            samples = sum(len(block) for block in mono_blocks(file, path))
+        elif samples > _SAMPLES_PER_BYTE * os.path.getsize(path):
+            raise AudioError(
+                path,
+                "truncated",
+                f"the header announces {samples} samples, the file has "
+                f"{os.path.getsize(path)} bytes",
+            )
+        subtype = file.subtype
+        return AudioInfo(samples, file.samplerate, file.channels, subtype)
 
 
 def _info_or_error(path: str | os.PathLike) -> AudioInfo | AudioError:
@@ -77,7 +93,7 @@ def audio_infos(
     outcomes: list[AudioInfo | AudioError] = []
     with (
         ThreadPoolExecutor(_THREADS) as pool,
-        progress_bar(
+        tqdm(
             total=len(paths),
             desc="audio headers",
             unit="file",

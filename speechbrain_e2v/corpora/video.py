@@ -17,7 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from speechbrain_e2v.console import progress_bar
+from tqdm import tqdm
+
+from speechbrain_e2v.corpora.ffmpeg import require
 from speechbrain_e2v.corpora.folders import list_files
 from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
@@ -51,7 +53,7 @@ def extract_folder(
     """
     if channel not in CHANNELS:
         raise ValueError(f"channel is {channel!r}; use one of {CHANNELS}")
-    _require("ffmpeg", *(["ffprobe"] if channel == "center" else []))
+    require("ffmpeg", *(["ffprobe"] if channel == "center" else []))
     data_folder = Path(os.path.abspath(data_folder))
     output_folder = Path(os.path.abspath(output_folder or data_folder))
     sources = list_files(data_folder, pattern)
@@ -69,7 +71,7 @@ def extract_folder(
     outcomes = {}
     pool = ThreadPoolExecutor(jobs or os.cpu_count())
     try:
-        results = progress_bar(
+        results = tqdm(
             pool.map(extract, sources),
             total=len(sources),
             desc="extracting",
@@ -144,16 +146,6 @@ def _up_to_date(source: Path, target: Path) -> bool:
         return False
     made = target.stat()
     return made.st_size > _HEADER and made.st_mtime >= source.stat().st_mtime
-
-
-def _require(*programs: str) -> None:
-    missing = [name for name in programs if shutil.which(name) is None]
-    if missing:
-        raise ValueError(
-            f"{' and '.join(missing)} not found on PATH; install ffmpeg "
-            "(apt-get install ffmpeg, conda install ffmpeg, brew install "
-            "ffmpeg)"
-        )
 
 
 def _refuse_other_channel(path: Path, channel: str) -> None:

@@ -8,11 +8,12 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from torchaudio.transforms import Resample
 
 from speechbrain_e2v.corpora.audio import AudioError, read_audio
+from speechbrain_e2v.corpora.audio_file import check_rate
+from speechbrain_e2v.corpora.audio_header import AudioInfo
 from speechbrain_e2v.corpora.audio_info import audio_infos
-from speechbrain_e2v.corpora.wave_header import AudioInfo
+from speechbrain_e2v.corpora.resampling import resample
 from speechbrain_e2v.inference.read_ahead import read_ahead
 from speechbrain_e2v.lobes.batching import batches_by_length
 from speechbrain_e2v.lobes.lengths import MIN_SAMPLES, SAMPLE_RATE
@@ -123,6 +124,7 @@ def _waveform(
 ) -> torch.Tensor:
     if sample_rate is None:
         raise ValueError(f"{name}: a waveform needs sample_rate=..., in Hz")
+    check_rate(name, sample_rate)
     wav = torch.as_tensor(item).detach().cpu()
     if wav.dtype in (torch.int16, torch.int32):
         wav = wav.float() / (torch.iinfo(wav.dtype).max + 1)
@@ -143,8 +145,7 @@ def _waveform(
     if not finite.all():
         index = int((~finite).nonzero()[0])
         raise AudioError(name, "non_finite", f"sample {index} is {wav[index]}")
-    # As for files: torchaudio.functional.resample makes a rougher kernel.
-    return Resample(sample_rate, SAMPLE_RATE)(wav)
+    return resample(wav, sample_rate)
 
 
 def measure(

@@ -164,9 +164,13 @@ def test_iemocap_end_to_end(run, capsys):
     assert results["protocol"]["marks"] == [
         "108 of 10039 utterances: not the whole corpus",
         "no test speaker occurs in training",
+        *results["protocol"]["marks"][2:4],
         "the encoder heard IEMOCAP in pretraining",
         "validation is of the same dialogues as test, but of other turns",
     ]
+    lacking = results["protocol"]["marks"][2:4]
+    assert lacking[0].startswith("validation lacks a class in 4 of 6 folds")
+    assert lacking[1].startswith("the test lacks a class in 4 of 6 folds")
     about = results["conversation"]
     assert about["dialogues"] == 6 and about["utterances"] == 108
     assert about["context_turns"] == 4

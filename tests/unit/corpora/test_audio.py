@@ -11,8 +11,8 @@ from torchaudio.functional import resample
 
 from speechbrain_e2v.corpora import audio_info as audio_info_module
 from speechbrain_e2v.corpora.audio import AudioError, read_audio
+from speechbrain_e2v.corpora.audio_header import AudioInfo, read_header
 from speechbrain_e2v.corpora.audio_info import audio_info, audio_infos
-from speechbrain_e2v.corpora.wave_header import AudioInfo, read_wave_header
 
 SUBTYPES = ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"]
 
@@ -52,7 +52,7 @@ def test_header_equals_libsndfile(tmp_path, subtype, channels, form):
     path = tmp_path / "a.wav"
     soundfile.write(path, noise(801, channels), 22050, subtype, format=form)
     theirs = soundfile.info(path)
-    own = read_wave_header(path)
+    own = read_header(path).info
     assert own == AudioInfo(801, 22050, channels, subtype)
     assert (own.num_samples, own.subtype) == (theirs.frames, theirs.subtype)
     assert audio_info(path) == own
@@ -64,7 +64,7 @@ def test_header_equals_libsndfile(tmp_path, subtype, channels, form):
 )
 def test_other_formats_go_through_libsndfile(tmp_path, name, subtype):
     soundfile.write(tmp_path / name, noise(4000), 8000, subtype)
-    assert read_wave_header(tmp_path / name) is None
+    assert read_header(tmp_path / name) is None
     assert audio_info(tmp_path / name) == AudioInfo(4000, 8000, 1, subtype)
 
 
@@ -74,7 +74,7 @@ def test_chunks_before_the_samples_may_be_odd_and_long(tmp_path):
     long = (b"junk", 5000, bytes(5000))
     tail = (b"LIST", 4, b"INFO")
     path.write_bytes(wave_bytes([odd, fmt(), long, odd, data(), tail]))
-    assert read_wave_header(path) == AudioInfo(1000, 16000, 1, "PCM_16")
+    assert read_header(path).info == AudioInfo(1000, 16000, 1, "PCM_16")
     assert soundfile.info(path).frames == 1000
 
 
@@ -82,7 +82,7 @@ def test_chunks_before_the_samples_may_be_odd_and_long(tmp_path):
 def test_a_size_left_open_by_a_pipe_comes_from_the_file(tmp_path, announced):
     path = tmp_path / "a.wav"
     path.write_bytes(wave_bytes([fmt(), data(1000, announced)], announced))
-    assert read_wave_header(path) == AudioInfo(1000, 16000, 1, "PCM_16")
+    assert read_header(path).info == AudioInfo(1000, 16000, 1, "PCM_16")
 
 
 def test_a_size_that_counts_the_header_is_forgiven(tmp_path):
