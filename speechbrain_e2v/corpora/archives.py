@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -11,7 +10,7 @@ from typing import Any
 from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.corpora.corpus import Corpus
 from speechbrain_e2v.corpora.download import fetch, require_room
-from speechbrain_e2v.files.atomic import replace_text
+from speechbrain_e2v.files.atomic import replace_text, unfinished_folder
 
 MARKER = ".downloaded.json"
 
@@ -66,28 +65,26 @@ def unpack(
     ['wav']
     """
     archive, folder = Path(archive), Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{archive.name}.{os.getpid()}.tmp"
-    try:
-        with zipfile.ZipFile(archive) as file:
-            members = file.infolist()
-            _check_names(archive, members)
-            size = sum(member.file_size for member in members)
-            require_room(folder, size, f"the content of {archive.name}")
-            temporary.mkdir()
-            for member in progress_bar(
-                members, desc=archive.name, unit="file", disable=not progress
-            ):
-                file.extract(member, temporary)
-    except zipfile.BadZipFile as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise ValueError(
-            f"{archive} is damaged ({error}); delete it and download it again"
-        ) from error
-    try:
-        return _move(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with unfinished_folder(folder) as unfinished:
+        try:
+            with zipfile.ZipFile(archive) as file:
+                members = file.infolist()
+                _check_names(archive, members)
+                size = sum(member.file_size for member in members)
+                require_room(folder, size, f"the content of {archive.name}")
+                for member in progress_bar(
+                    members,
+                    desc=archive.name,
+                    unit="file",
+                    disable=not progress,
+                ):
+                    file.extract(member, unfinished)
+        except zipfile.BadZipFile as error:
+            raise ValueError(
+                f"{archive} is damaged ({error}); delete it and download it "
+                "again"
+            ) from error
+        return _move(unfinished, folder)
 
 
 def _check_names(archive: Path, members: Iterable[zipfile.ZipInfo]) -> None:

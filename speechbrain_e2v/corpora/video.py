@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from speechbrain_e2v.corpora.ffmpeg import require
 from speechbrain_e2v.corpora.folders import list_files
-from speechbrain_e2v.files.atomic import replace_text
+from speechbrain_e2v.files.atomic import replace_text, replaced_file
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
 
 CHANNELS = ("downmix", "center")
@@ -96,25 +96,27 @@ def extract_folder(
     return report
 
 
+class _NoSound(Exception):
+    pass
+
+
 def extract_one(source: Path, target: Path, channel: str = "downmix") -> str:
     """Extract one file: "written", "up to date", or why it failed."""
     if _up_to_date(source, target):
         return "up to date"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         channel_options = _channel_options(source, channel)
-        _run(["ffmpeg", "-nostdin", "-v", "error", "-y", "-i", str(source),
-              "-vn", *channel_options, "-ar", str(SAMPLE_RATE),
-              "-c:a", "pcm_s16le", "-f", "wav", str(temporary)])  # fmt: skip
-        if not temporary.is_file() or temporary.stat().st_size <= _HEADER:
-            return "ffmpeg found no sound in it"
-        os.replace(temporary, target)
+        with replaced_file(target) as sound:
+            _run(["ffmpeg", "-nostdin", "-v", "error", "-y", "-i", str(source),
+                  "-vn", *channel_options, "-ar", str(SAMPLE_RATE),
+                  "-c:a", "pcm_s16le", "-f", "wav", str(sound)])  # fmt: skip
+            if sound.stat().st_size <= _HEADER:
+                raise _NoSound
+    except _NoSound:
+        return "ffmpeg found no sound in it"
     except subprocess.CalledProcessError as error:
         lines = error.stderr.strip().splitlines()
         return lines[-1] if lines else f"exit status {error.returncode}"
-    finally:
-        temporary.unlink(missing_ok=True)
     return "written"
 
 

@@ -93,31 +93,41 @@ def new_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
             raise FileExistsError(f"{path} is no folder: give a new folder.")
         if any(path.iterdir()) and not overwrite:
             raise FileExistsError(f"{path} is there already: give a new one.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sweep_leftovers(path.parent)
-    unfinished, descriptor = _unfinished(path.parent, "", is_file=False)
-    try:
-        with named_errors(path):
-            yield unfinished
-            for file in unfinished.rglob("*"):
-                flush(file)
-            flush(unfinished)
-            if path.is_dir() and any(path.iterdir()):
-                _exchange(path, unfinished)
-            else:
+    with unfinished_folder(path.parent) as unfinished, named_errors(path):
+        yield unfinished
+        for file in unfinished.rglob("*"):
+            flush(file)
+        flush(unfinished)
+        if path.is_dir() and any(path.iterdir()):
+            with unfinished_folder(path.parent) as old:
+                os.replace(path, old)
                 os.replace(unfinished, path)
+        else:
+            os.replace(unfinished, path)
+
+
+@contextlib.contextmanager
+def unfinished_folder(parent: str | Path) -> Iterator[Path]:
+    """Give a folder in `parent` for what is on its way there; it goes at last.
+
+    Example
+    -------
+    >>> corpus = getfixture("tmp_path") / "corpus"
+    >>> with unfinished_folder(corpus) as unfinished:
+    ...     _ = (unfinished / "a.wav").write_bytes(b"")
+    ...     (unfinished / "a.wav").replace(corpus / "a.wav").exists()
+    True
+    >>> [path.name for path in corpus.iterdir()]
+    ['a.wav']
+    """
+    parent = Path(parent)
+    parent.mkdir(parents=True, exist_ok=True)
+    sweep_leftovers(parent)
+    unfinished, descriptor = _unfinished(parent, "", is_file=False)
+    try:
+        yield unfinished
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-        os.close(descriptor)
-
-
-def _exchange(path: Path, unfinished: Path) -> None:
-    doomed, descriptor = _unfinished(path.parent, "", is_file=False)
-    try:
-        os.replace(path, doomed)
-        os.replace(unfinished, path)
-    finally:
-        shutil.rmtree(doomed, ignore_errors=True)
         os.close(descriptor)
 
 

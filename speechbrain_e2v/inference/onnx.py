@@ -4,7 +4,6 @@ import copy
 import importlib.util
 import json
 import logging
-import os
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from speechbrain_e2v.files.atomic import replaced_file
 from speechbrain_e2v.inference.trained import TrainedClassifier
 from speechbrain_e2v.lobes.frontend import (
     ConvFeatureExtractor,
@@ -95,22 +95,17 @@ def export_onnx(
             "with pip install 'speechbrain_e2v[onnx]'."
         )
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     program = _program(WholeClassifier(trained).eval(), opset)
     program.model.metadata_props.update(_metadata(trained))
-    try:
-        program.save(str(temporary), external_data=False)
-        difference = onnx_difference(trained, temporary)
+    with replaced_file(path) as unfinished:
+        program.save(str(unfinished), external_data=False)
+        difference = onnx_difference(trained, unfinished)
         if difference > _TOLERANCE:
             raise ValueError(
                 f"the ONNX graph differs from PyTorch by {difference:.2g}, "
                 f"more than {_TOLERANCE:g}: try other versions of onnx and "
                 "onnxruntime."
             )
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return difference
 
 

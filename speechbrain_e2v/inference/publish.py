@@ -7,7 +7,7 @@ from pathlib import Path
 from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
-from speechbrain_e2v.files.atomic import replace_text
+from speechbrain_e2v.files.atomic import replace_text, replaced_file
 from speechbrain_e2v.inference.classifier_folder import (
     DESCRIPTION,
     check_destination,
@@ -66,8 +66,8 @@ def _copy(
     check_destination(target, overwrite)
     target.mkdir(parents=True, exist_ok=True)
     for name in _FILES:
-        shutil.copyfile(folder / name, target / f".{name}.tmp")
-        (target / f".{name}.tmp").replace(target / name)
+        with replaced_file(target / name) as unfinished:
+            shutil.copyfile(folder / name, unfinished)
     replace_text(target / "README.md", model_card(description))
     return str(target)
 

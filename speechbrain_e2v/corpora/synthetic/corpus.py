@@ -1,6 +1,5 @@
 """The generated corpus as a folder of wav files and ``labels.csv``."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from speechbrain_e2v.corpora.synthetic.prosody import (
 )
 from speechbrain_e2v.corpora.synthetic.utterance import compose_sentence, speak
 from speechbrain_e2v.corpora.synthetic.voice import SAMPLE_RATE
-from speechbrain_e2v.files.atomic import replace_text
+from speechbrain_e2v.files.atomic import replace_text, replaced_file
 
 COLUMNS = ("path", "label", "speaker", "gender", "sentence")
 SENTENCES = 10
@@ -104,7 +103,6 @@ def write_corpus(
 
 def write_wav(path: Path, waveform: np.ndarray) -> None:
     """Writes [S] within [-1, 1] as 16-bit PCM, 16,000 Hz, in one move."""
-    temporary = path.with_suffix(".tmp")
     pcm = np.round(waveform * 32767).astype(np.int16)
-    wavfile.write(temporary, SAMPLE_RATE, pcm)
-    os.replace(temporary, path)
+    with replaced_file(path) as unfinished:
+        wavfile.write(unfinished, SAMPLE_RATE, pcm)
