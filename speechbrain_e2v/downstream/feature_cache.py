@@ -20,11 +20,8 @@ from speechbrain_e2v.corpora.audio import read_audio
 from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.files.digest import file_sha256
 from speechbrain_e2v.files.lock import FolderInUse, sole_writer
-from speechbrain_e2v.inference.feature_store import (
-    INDEX,
-    FeatureStore,
-    StoreWriter,
-)
+from speechbrain_e2v.inference.feature_index import INDEX
+from speechbrain_e2v.inference.feature_store import FeatureStore, StoreWriter
 from speechbrain_e2v.lobes.batching import batches_by_length
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
 

@@ -13,6 +13,7 @@ from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.inference.clips import Clip, measure, read_batches
 from speechbrain_e2v.inference.extractor import Emotion2vec, Features
 from speechbrain_e2v.inference.feature_files import content_of, is_made_of
+from speechbrain_e2v.inference.feature_index import Content
 from speechbrain_e2v.inference.read_ahead import read_ahead
 from speechbrain_e2v.inference.shard import Shard
 from speechbrain_e2v.lobes.batching import Layer
@@ -22,10 +23,10 @@ from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
 class Writer(Protocol):
     """`FeatureFiles` or `StoreFiles`."""
 
-    def made_of(self, name: str) -> dict | None:
+    def made_of(self, name: str) -> Content | None:
         """Content of a clip that is there."""
 
-    def write(self, name: str, features: Features, content: dict) -> None:
+    def write(self, name: str, features: Features, content: Content) -> None:
         """Add a clip."""
 
 

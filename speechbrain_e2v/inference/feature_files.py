@@ -10,15 +10,27 @@ import shutil
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 
 from speechbrain_e2v.files.atomic import replace_text, replaced_file
 from speechbrain_e2v.files.digest import file_sha256
+from speechbrain_e2v.files.documents import read_json
 from speechbrain_e2v.inference.clips import Clip
 from speechbrain_e2v.inference.extractor import Features
-from speechbrain_e2v.inference.feature_store import INDEX, StoreWriter
-from speechbrain_e2v.inference.journal import PARTS, Journal, journals
+from speechbrain_e2v.inference.feature_index import (
+    INDEX,
+    PARTS,
+    Content,
+    Journal,
+    Row,
+    journals,
+    read_index,
+    write_index,
+)
+from speechbrain_e2v.inference.feature_store import StoreWriter
 
 SETTINGS = "extraction.json"
 
@@ -46,7 +58,7 @@ def demand_same_settings(folder: str | Path, settings: dict) -> None:
     if not path.is_file():
         replace_text(path, json.dumps(settings, indent=1) + "\n")
         return
-    there = json.loads(path.read_text("utf-8"))
+    there = read_json(path, dict[str, Any])
     for name in {**there, **settings}:
         if name != "about" and there.get(name) != settings.get(name):
             raise ValueError(
@@ -56,30 +68,25 @@ def demand_same_settings(folder: str | Path, settings: dict) -> None:
             )
 
 
-def content_of(clip: Clip) -> dict:
+def content_of(clip: Clip) -> Content:
     """What a clip's features are made of: file, its bytes, the piece of it.
 
     Example
     -------
     >>> path = getfixture("tmp_path") / "a.wav"
     >>> _ = path.write_bytes(b"abc")
-    >>> content_of(Clip("a", str(path), start=1.0))["size"]
+    >>> content_of(Clip("a", str(path), start=1.0)).size
     3
     """
     path = Path(clip.source)
     status = path.stat()
     # A file that changes while this runs has another time, which nobody sets.
     digest = _digest(path, status.st_size, status.st_ctime_ns)
-    return {
-        "file": str(path.absolute()),
-        "size": status.st_size,
-        "sha256": digest,
-        "start": clip.start,
-        "stop": clip.stop,
-    }
+    file = str(path.absolute())
+    return Content(file, status.st_size, digest, clip.start, clip.stop)
 
 
-def is_made_of(name: str, there: dict | None, now: dict) -> bool:
+def is_made_of(name: str, there: Content | None, now: Content) -> bool:
     """Whether features that are there are of this content.
 
     Raises
@@ -89,18 +96,18 @@ def is_made_of(name: str, there: dict | None, now: dict) -> bool:
 
     Example
     -------
-    >>> there = {"file": "/a.wav", "sha256": "1"}
-    >>> is_made_of("x", there, {"file": "/moved/a.wav", "sha256": "1"})
+    >>> there = Content("/a.wav", 9, "4e38", None, None)
+    >>> is_made_of("x", there, Content("/moved/a.wav", 9, "4e38", None, None))
     True
     """
     if there is None:
         return False
-    if {**there, "file": None} == {**now, "file": None}:
+    if msgspec.structs.replace(there, file=now.file) == now:
         return True
-    if there["file"] != now["file"]:
+    if there.file != now.file:
         raise ValueError(
-            f"{name} is there already, made of {there['file']}, and is now "
-            f"{now['file']} with other content: give another folder"
+            f"{name} is there already, made of {there.file}, and is now "
+            f"{now.file} with other content: give another folder"
         )
     return False
 
@@ -122,7 +129,8 @@ class FeatureFiles:
     >>> files = FeatureFiles(getfixture("tmp_path"), {}, ".npy")
     >>> times = torch.tensor([0.0125])
     >>> features = Features("b.wav", torch.ones(1, 4), times, 0.03)
-    >>> files.write("a/b", features, {"file": "b.wav"})
+    >>> content = Content("/b.wav", 9, "4e38", None, None)
+    >>> files.write("a/b", features, content)
     >>> np.load(files.path("a/b")).shape
     (1, 4)
     """
@@ -140,11 +148,11 @@ class FeatureFiles:
         """The file of a clip."""
         return self.folder / f"{name}{self._suffix}"
 
-    def made_of(self, name: str) -> dict | None:
+    def made_of(self, name: str) -> Content | None:
         """Content of the clip that was there when this run began."""
         return self._there.get(name) if self.path(name).is_file() else None
 
-    def write(self, name: str, features: Features, content: dict) -> None:
+    def write(self, name: str, features: Features, content: Content) -> None:
         """Write one clip."""
         with replaced_file(self.path(name)) as path, open(path, "wb") as file:
             if self._suffix == ".npy":
@@ -156,32 +164,26 @@ class FeatureFiles:
                     times=features.times.numpy(),
                     seconds=features.seconds,
                 )
-        self._journal.append({"id": name, "content": content})
+        self._journal.append(Row(name, content=content))
 
     def close(self) -> None:
         """Close this process's journal."""
         self._journal.close()
 
     def finish(self, names: Sequence[str]) -> None:
-        """Write the index of what all processes have written."""
+        """Write the index of what all processes have written, in any order."""
         contents = self._contents()
-        order = [n for n in dict.fromkeys([*contents, *names]) if n in contents]
-        index = {
-            **self._settings,
-            "ids": order,
-            "content": [contents[name] for name in order],
-        }
-        replace_text(self.folder / INDEX, json.dumps(index))
+        rows = [Row(name, content=made) for name, made in contents.items()]
+        write_index(self.folder, self._settings, rows)
         shutil.rmtree(self.folder / PARTS, ignore_errors=True)
 
-    def _contents(self) -> dict[str, dict]:
-        contents: dict[str, dict] = {}
+    def _contents(self) -> dict[str, Content]:
+        rows: list[Row] = []
         if (self.folder / INDEX).is_file():
-            index = json.loads((self.folder / INDEX).read_text("utf-8"))
-            contents |= zip(index["ids"], index["content"], strict=True)
+            rows += read_index(self.folder).rows()
         for path in journals(self.folder):
-            contents |= {x["id"]: x["content"] for x in Journal.read(path)}
-        return contents
+            rows += Journal.read(path)
+        return {row.id: row.content for row in rows if row.content is not None}
 
 
 class StoreFiles:
@@ -197,11 +199,12 @@ class StoreFiles:
         self._writer = StoreWriter(folder, settings, rank)
         self._granularity = granularity
 
-    def made_of(self, name: str) -> dict | None:
+    def made_of(self, name: str) -> Content | None:
         """Content of the clip that was there when this run began."""
-        return self._writer.written.get(name, {}).get("content")
+        row = self._writer.written.get(name)
+        return None if row is None else row.content
 
-    def write(self, name: str, features: Features, content: dict) -> None:
+    def write(self, name: str, features: Features, content: Content) -> None:
         """Append one clip."""
         values = features.values
         if self._granularity == "utterance":
@@ -209,8 +212,8 @@ class StoreFiles:
         self._writer.write(
             name,
             values.movedim(-2, 0),
-            seconds=features.seconds,
-            content=content,
+            features.seconds,
+            content,
         )
 
     def close(self) -> None:

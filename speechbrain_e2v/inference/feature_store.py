@@ -8,25 +8,33 @@ a journal what is complete. Whoever starts again goes on behind the journals,
 with as many processes as it likes. At the end one process joins the parts.
 """
 
-import json
+import io
+import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import torch
 
-from speechbrain_e2v.files.atomic import (
-    new_folder,
-    replace_text,
-    replaced_file,
+from speechbrain_e2v.files.atomic import new_folder, replaced_file
+from speechbrain_e2v.inference.feature_index import (
+    INDEX,
+    PARTS,
+    Content,
+    Index,
+    Journal,
+    Row,
+    journals,
+    read_index,
+    write_index,
 )
-from speechbrain_e2v.inference.journal import PARTS, Journal, journals
 
-FRAMES, INDEX = "frames.npy", "index.json"
-_FORMAT = 1
+FRAMES = "frames.npy"
 
 
 class FeatureStore:
@@ -46,23 +54,14 @@ class FeatureStore:
 
     def __init__(self, folder: str | Path):
         folder = Path(folder)
-        index = json.loads((folder / INDEX).read_text("utf-8"))
+        index = read_index(folder)
         self.folder = folder
         # A view without the class memmap, whose slices are slow to make.
-        self.frames = np.asarray(np.load(folder / FRAMES, mmap_mode="r"))
+        self.frames = np.asarray(_frames(folder))
+        _demand_fit(folder, index, self.frames)
         self.dim = self.frames.shape[1]
-        ends = np.cumsum([0, *index["num_frames"]])
-        if ends[-1] != len(self.frames):
-            raise ValueError(
-                f"{folder}: index.json lists {ends[-1]} frames, frames.npy "
-                f"has {len(self.frames)}; delete this folder"
-            )
-        self._spans = {
-            name: (int(first), int(last))
-            for name, first, last in zip(
-                index["ids"], ends, ends[1:], strict=False
-            )
-        }
+        spans = pairwise(accumulate(index.num_frames, initial=0))
+        self._spans = dict(zip(index.ids, spans, strict=True))
 
     def __len__(self) -> int:
         return len(self._spans)
@@ -93,8 +92,18 @@ class FeatureStore:
         return np.stack(means).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class _Placed:
+    """A clip, and the bytes of a file that are its values."""
+
+    row: Row
+    file: str
+    first: int
+    stop: int
+
+
 class StoreWriter:
-    """Appends utterances to a store.
+    """Appends clips to a store.
 
     The first axis of the store is time, whatever is behind it: [sum of T, D],
     or [sum of T, L, D] of all layers. Rank `rank` writes its own part.
@@ -119,18 +128,22 @@ class StoreWriter:
         self._journal = Journal(self.folder, rank)
         self._own = _data_of(self._journal.path)
         self._data: BinaryIO | None = None
-        self.written = {row["id"]: row for row in self._rows()}
-        """What was there when this run began: id, shape, about."""
+        self.written = {placed.row.id: placed.row for placed in self._placed()}
+        """What was there when this run began."""
 
-    def write(self, name: str, values: torch.Tensor, **about: object) -> None:
+    def write(
+        self,
+        name: str,
+        values: torch.Tensor,
+        seconds: float | None = None,
+        content: Content | None = None,
+    ) -> None:
         """Append values [T, ...]; they count once the journal lists them.
-
-        `about` is kept in the index, a list each.
 
         Raises
         ------
         ValueError
-            Naming an utterance with no frame or a value that is not finite.
+            Naming a clip with no frame or a value that is not finite.
         """
         array = np.ascontiguousarray(values.float().cpu().numpy(), "<f4")
         if not len(array) or not np.isfinite(array).all():
@@ -141,7 +154,7 @@ class StoreWriter:
         data = self._opened(array.shape[1:])
         data.write(array.tobytes())
         data.flush()
-        self._journal.append({"id": name, "shape": array.shape, **about})
+        self._journal.append(Row(name, list(array.shape), seconds, content))
 
     def close(self) -> None:
         """Close this process's part."""
@@ -156,90 +169,59 @@ class StoreWriter:
         `names` is the order of the store: those of earlier runs come first,
         names without features are passed over.
         """
-        rows = {row["id"]: row for row in self._rows()}
-        if (self.folder / PARTS).is_dir() and rows:
-            earlier = [n for n, r in rows.items() if r["file"] == FRAMES]
-            order = dict.fromkeys([*earlier, *names, *rows])
-            self._join([rows[name] for name in order if name in rows])
+        placed = {each.row.id: each for each in self._placed()}
+        if (self.folder / PARTS).is_dir() and placed:
+            earlier = [n for n, each in placed.items() if each.file == FRAMES]
+            order = dict.fromkeys([*earlier, *names, *placed])
+            self._join([placed[name] for name in order if name in placed])
         shutil.rmtree(self.folder / PARTS, ignore_errors=True)
 
     def _opened(self, row_shape: Sequence[int]) -> BinaryIO:
         if self._data is None:
-            rows = list(_part(self._journal.path))
-            self._journal.restart(_without_place(row) for row in rows)
+            there = list(_part(self._journal.path))
+            self._journal.restart(each.row for each in there)
             self._own.touch()
             data = open(self._own, "r+b")
             # A header of the final length: the part may become the file.
-            end = rows[-1]["stop"] if rows else _header(data, 0, row_shape)
+            end = there[-1].stop if there else _header(data, 0, row_shape)
             # Behind the last listed one there may be half of another.
             data.truncate(end)
             data.seek(end)
             self._data = data
         return self._data
 
-    def _rows(self) -> Iterator[dict]:
-        """List all utterances: id, shape, about, file and its first byte."""
+    def _placed(self) -> Iterator[_Placed]:
         yield from self._complete()
         for path in journals(self.folder):
             yield from _part(path)
 
-    def _complete(self) -> Iterator[dict]:
+    def _complete(self) -> Iterator[_Placed]:
         if not (self.folder / INDEX).is_file():
             return
-        index = json.loads((self.folder / INDEX).read_text("utf-8"))
-        lists = {
-            name: index[name]
-            for name in index.get("columns", ["seconds"])
-            if name in index
-        }
-        with open(self.folder / FRAMES, "rb") as file:
-            np.lib.format.read_magic(file)
-            np.lib.format.read_array_header_1_0(file)
-            start = file.tell()
-        width = int(np.prod(index["row_shape"]))
-        for i, (name, frames) in enumerate(
-            zip(index["ids"], index["num_frames"], strict=True)
-        ):
-            yield {
-                "id": name,
-                "shape": [frames, *index["row_shape"]],
-                **{column: values[i] for column, values in lists.items()},
-                "file": FRAMES,
-                "first": start,
-                "stop": start + 4 * frames * width,
-            }
-            start += 4 * frames * width
+        index, frames = read_index(self.folder), _frames(self.folder)
+        _demand_fit(self.folder, index, frames)
+        start = frames.offset
+        for row in index.rows():
+            stop = start + row.shape[0] * frames.strides[0]
+            yield _Placed(row, FRAMES, start, stop)
+            start = stop
 
-    def _join(self, rows: list[dict]) -> None:
-        shape = rows[0]["shape"][1:]
-        total = sum(row["shape"][0] for row in rows)
-        columns = [
-            name
-            for name in rows[0]
-            if name not in ("id", "shape", "file", "first", "stop")
-        ]
-        if _is_whole_file(rows):
-            with open(self.folder / rows[0]["file"], "r+b") as file:
+    def _join(self, placed: list[_Placed]) -> None:
+        shape = placed[0].row.shape[1:]
+        total = sum(each.row.shape[0] for each in placed)
+        if _is_whole_file(placed):
+            with open(self.folder / placed[0].file, "r+b") as file:
                 _header(file, total, shape)
-            os.replace(self.folder / rows[0]["file"], self.folder / FRAMES)
+            os.replace(self.folder / placed[0].file, self.folder / FRAMES)
         else:
             with (
                 replaced_file(self.folder / FRAMES) as unfinished,
-                open(unfinished, "wb") as file,
+                open(unfinished, "wb") as joined,
             ):
-                _header(file, total, shape)
-                for row in rows:
-                    file.write(_bytes(self.folder / row["file"], row))
-        index = {
-            "format": _FORMAT,
-            **self.settings,
-            "row_shape": shape,
-            "columns": columns,
-            "ids": [row["id"] for row in rows],
-            "num_frames": [row["shape"][0] for row in rows],
-            **{name: [row[name] for row in rows] for name in columns},
-        }
-        replace_text(self.folder / INDEX, json.dumps(index))
+                _header(joined, total, shape)
+                for each in placed:
+                    joined.write(_bytes(self.folder, each))
+        write_index(self.folder, self.settings, [each.row for each in placed])
 
 
 def write_features(
@@ -269,41 +251,64 @@ def _data_of(journal: Path) -> Path:
     return journal.with_suffix(".f32")
 
 
-def _without_place(row: dict) -> dict:
-    return {
-        name: row[name] for name in row if name not in ("file", "first", "stop")
-    }
-
-
-def _part(path: Path) -> Iterator[dict]:
+def _part(path: Path) -> Iterator[_Placed]:
     """Read the journal of a part as far as the part has the data."""
     data = _data_of(path)
     end = data.stat().st_size if data.is_file() else 0
     start = None
     for row in Journal.read(path):
         if start is None:
-            with open(os.devnull, "w+b") as nowhere:
-                start = _header(nowhere, 0, row["shape"][1:])
-        stop = start + 4 * int(np.prod(row["shape"]))
+            start = _header(io.BytesIO(), 0, row.shape[1:])
+        stop = start + 4 * math.prod(row.shape)
         if stop > end:
             return
-        place = {"file": f"{PARTS}/{data.name}", "first": start, "stop": stop}
-        yield {**row, **place}
+        yield _Placed(row, f"{PARTS}/{data.name}", start, stop)
         start = stop
 
 
-def _is_whole_file(rows: list[dict]) -> bool:
-    """Say whether the rows are one part, in its order and without gaps."""
-    return rows[0]["file"] != FRAMES and all(
-        row["file"] == rows[0]["file"] and row["first"] == before["stop"]
-        for before, row in zip(rows, rows[1:], strict=False)
+def _is_whole_file(placed: list[_Placed]) -> bool:
+    """Say whether these are one part, in its order and without gaps."""
+    return placed[0].file != FRAMES and all(
+        each.file == before.file and each.first == before.stop
+        for before, each in pairwise(placed)
     )
 
 
-def _bytes(path: Path, row: dict) -> bytes:
-    with open(path, "rb") as file:
-        file.seek(row["first"])
-        return file.read(row["stop"] - row["first"])
+def _bytes(folder: Path, placed: _Placed) -> bytes:
+    with open(folder / placed.file, "rb") as file:
+        file.seek(placed.first)
+        return file.read(placed.stop - placed.first)
+
+
+def _frames(folder: Path) -> np.memmap:
+    path = folder / FRAMES
+    try:
+        frames = np.load(path, mmap_mode="r")
+    except (ValueError, EOFError) as error:
+        raise ValueError(
+            f"{path} is not a whole npy file ({error}); delete this folder"
+        ) from error
+    if frames.dtype != np.dtype("<f4") or frames.ndim < 2:
+        raise ValueError(
+            f"{path} has {frames.dtype} {list(frames.shape)}, no float32 "
+            "frames; delete this folder"
+        )
+    return frames
+
+
+def _demand_fit(folder: Path, index: Index, frames: np.ndarray) -> None:
+    total = sum(index.num_frames)
+    if total != len(frames):
+        raise ValueError(
+            f"{folder}: index.json lists {total} frames, frames.npy "
+            f"has {len(frames)}; delete this folder"
+        )
+    shape = list(frames.shape[1:])
+    if index.row_shape not in (None, shape):
+        raise ValueError(
+            f"{folder}: index.json has frames of {index.row_shape}, frames.npy "
+            f"of {shape}; delete this folder"
+        )
 
 
 def _header(file: BinaryIO, length: int, row_shape: Sequence[int]) -> int:

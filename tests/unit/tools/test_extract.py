@@ -271,6 +271,53 @@ def test_another_piece_of_a_file_is_made_again(
     same(feature_of(output, "part"), expected)
 
 
+@pytest.mark.parametrize(
+    ("form", "name", "changes"),
+    [
+        (form, "index.json", changes)
+        for form in ("npy", "store")
+        for changes in (
+            {"ids": "x"}, {"ids": ["x", "x"]}, {"ids": ["x"]},
+            {"content": [7, 7]}, {"content": [{}]}, {"num_frames": [-1, 3]},
+            {"num_frames": [2**50, 1]}, {"seconds": [None]},
+        )
+    ] + [("store", "index.json", {"row_shape": [2**30]}),
+         ("store", "index.json", {"row_shape": []}),
+         ("npy", "extraction.json", [])],
+)  # fmt: skip
+def test_a_changed_document_is_one_line(
+    encoder, audio, tmp_path, form, name, changes, capsys
+):
+    output = tmp_path / "out"
+    options = (audio / "a", "--format", form)
+    assert extract(encoder, output, *options) == 0
+    path = output / name
+    there = json.loads(path.read_text())
+    if isinstance(changes, dict):
+        changes = {**there, **changes}
+    path.write_text(json.dumps(changes))
+    (output / "x.npy").unlink(missing_ok=True)
+    capsys.readouterr()
+    assert extract(encoder, output, *options) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("e2v: ") and str(output) in said
+
+
+def test_damaged_parts_are_named(encoder, audio, tmp_path, capsys):
+    output = tmp_path / "out"
+    options = (audio / "a", "--format", "store")
+    assert extract(encoder, output, *options) == 0
+    with open(output / "frames.npy", "r+b") as file:
+        file.truncate(100)
+    assert extract(encoder, output, audio / "b", "--format", "store") == 1
+    assert "frames.npy is not a whole npy file" in capsys.readouterr().err
+    parts = tmp_path / "other" / ".parts"
+    parts.mkdir(parents=True)
+    (parts / "00000.jsonl").write_text('{"id": 7}\n')
+    assert extract(encoder, parts.parent, *options) == 1
+    assert "00000.jsonl: line 1: Expected `str`" in capsys.readouterr().err
+
+
 def test_ids_that_are_one_file_are_refused(encoder, audio, tmp_path, capsys):
     manifest = tmp_path / "m.json"
     rows = [Utterance(n, "a/x.wav") for n in ("a/b", "a//b", "a/./b", "a/b/")]
@@ -358,11 +405,11 @@ def test_a_store_goes_on_where_it_stopped(
     assert extract(encoder, whole, audio, *options) == 0
     write, names = StoreWriter.write, []
 
-    def interrupted(self, name, values, **about):
+    def interrupted(self, name, *about):
         if len(names) == 2:
             raise KeyboardInterrupt
         names.append(name)
-        write(self, name, values, **about)
+        write(self, name, *about)
 
     monkeypatch.setattr(StoreWriter, "write", interrupted)
     assert extract(encoder, output, audio, *options) == 130
@@ -371,9 +418,9 @@ def test_a_store_goes_on_where_it_stopped(
     with open(part, "ab") as file:  # half a clip: killed while writing
         file.write(b"123456")
 
-    def counted(self, name, values, **about):
+    def counted(self, name, *about):
         names.append(name)
-        write(self, name, values, **about)
+        write(self, name, *about)
 
     monkeypatch.setattr(StoreWriter, "write", counted)
     assert extract(encoder, output, audio, *options) == 0
