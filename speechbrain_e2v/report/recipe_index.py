@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from speechbrain_e2v.report.formats import Table
+from speechbrain_e2v.report.formats import Markdown, Table
 from speechbrain_e2v.report.paper import paper_row
 from speechbrain_e2v.report.recipe_plans import Plan, plan_of, recipe_plans
 from speechbrain_e2v.report.rows import ResultRow
@@ -79,7 +79,7 @@ def recipe_index(recipes: str | Path, rows: Sequence[ResultRow]) -> Table:
     lines = []
     for folder in folders:
         plans = recipe_plans(folder)
-        link = f"[{folder.name}]({folder.name}/README.md)"
+        link = Markdown(f"[{folder.name}]({folder.name}/README.md)")
         if not plans or folder.name == "Synthetic":
             lines.append((link, *_without_task(folder, plans)))
             plans = []
@@ -103,8 +103,12 @@ def _without_task(folder: Path, plans: Sequence[Plan]) -> tuple[str, ...]:
     (prepare,) = folder.glob("*_prepare.py")
     if not plans:
         command = f"python {prepare.name} --data_folder DIR --manifest FILE"
-        return "pre-training", *[NOTHING] * 4, f"`{command}`"
-    return "no speech, tests only", *[NOTHING] * 4, f"`{plans[0].command}`"
+        return "pre-training", *[NOTHING] * 4, Markdown(f"`{command}`")
+    return (
+        "no speech, tests only",
+        *[NOTHING] * 4,
+        Markdown(f"`{plans[0].command}`"),
+    )
 
 
 def _classification(
@@ -124,11 +128,11 @@ def _classification(
     ]
     return (
         plan.task,
-        f"`{plan.protocol}`",
+        Markdown(f"`{plan.protocol}`"),
         _printed(plan.recipe, plan.protocol, _SCORES),
         "; ".join(ours) or _NO_DATA,
         caveat_codes(here, letters),
-        f"`{plan.command}`",
+        Markdown(f"`{plan.command}`"),
     )
 
 
@@ -145,11 +149,11 @@ def _conversation(
     return [
         (
             "conversation",
-            f"`{protocol}`",
+            Markdown(f"`{protocol}`"),
             _printed(corpus, protocol, _PREDICTED),
             "; ".join(ours) or _NO_DATA,
             caveat_codes(here, letters),
-            f"`{command}`",
+            Markdown(f"`{command}`"),
         )
     ]
 
@@ -169,11 +173,11 @@ def _regression(
     return [
         (
             "regression",
-            f"`{protocol}`",
+            Markdown(f"`{protocol}`"),
             NOTHING,
             "; ".join(map(_rating_scores, here)) or _NO_DATA,
             caveat_codes(here, letters),
-            f"`{command}`",
+            Markdown(f"`{command}`"),
         )
     ]
 

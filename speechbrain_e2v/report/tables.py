@@ -12,7 +12,7 @@ from speechbrain_e2v.downstream.regression.metrics import (
 )
 from speechbrain_e2v.downstream.regression.targets import decimals
 from speechbrain_e2v.metrics import SCORES
-from speechbrain_e2v.report.formats import Table
+from speechbrain_e2v.report.formats import Table, markdown_text
 from speechbrain_e2v.report.paper import paper_row
 from speechbrain_e2v.report.rows import ResultRow, baselines_first
 from speechbrain_e2v.report.significance import (
@@ -66,7 +66,10 @@ def caveat_codes(rows: Iterable[ResultRow], letters: dict[str, str]) -> str:
 
 def legend(letters: dict[str, str]) -> str:
     """What the letters stand for, one a line."""
-    lines = [f"* {letter}: {caveat}" for caveat, letter in letters.items()]
+    lines = [
+        f"* {letter}: {markdown_text(caveat)}"
+        for caveat, letter in letters.items()
+    ]
     return "Marks:\n\n" + "\n".join(lines) + "\n"
 
 

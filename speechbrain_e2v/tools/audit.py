@@ -11,6 +11,8 @@ example:
 """
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from speechbrain_e2v.corpora.audit import (
@@ -21,10 +23,13 @@ from speechbrain_e2v.corpora.audit import (
     shared_things,
 )
 from speechbrain_e2v.corpora.audit_inputs import (
+    Audited,
     from_manifests,
     from_run,
     runs_below,
 )
+from speechbrain_e2v.corpora.protocols import Fold
+from speechbrain_e2v.report.formats import printable
 
 _SHOWN = 5
 
@@ -43,6 +48,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="what the parts may share, beyond what the protocol declares",
     )
     parser.add_argument(
+        "--exclude",
+        nargs="*",
+        default=[],
+        metavar="ID",
+        help="utterances that are not looked at, such as one of a pair that "
+        "is known to be the same audio",
+    )
+    parser.add_argument(
         "--no_audio", action="store_true", help="do not compare samples"
     )
 
@@ -52,6 +65,7 @@ def run(arguments: Namespace) -> int:
     folders = [Path(w) for w in arguments.what if Path(w).is_dir()]
     if folders and len(folders) < len(arguments.what):
         raise ValueError("give runs or manifests, not both at once")
+    inputs: Iterable[Audited]
     if folders:
         inputs = (from_run(run) for f in folders for run in runs_below(f))
     else:
@@ -63,8 +77,13 @@ def run(arguments: Namespace) -> int:
                 arguments.split_seed,
             )
         ]
-    hashes, seen, status = {}, {}, 0
-    for audited in inputs:
+    hashes: dict[tuple, str] = {}
+    seen: dict[tuple, tuple[str, list]] = {}
+    status = 0
+    unused = set(arguments.exclude)
+    for everything in inputs:
+        audited, found_ids = _without(everything, arguments.exclude)
+        unused -= found_ids
         key = (audited.protocol, *audited.folds, *audited.utterances_key)
         if key in seen and _says_so(seen[key][1], audited.caveats):
             lines = [f"{audited.name}: the same folds as {seen[key][0]}"]
@@ -73,8 +92,32 @@ def run(arguments: Namespace) -> int:
             lines, found, bad = _audit(audited, arguments, hashes)
             seen.setdefault(key, (audited.name, found))
             status |= bad
-        print("\n".join(lines) + "\n", flush=True)
+        if found_ids:
+            lines.insert(1, f"  note: excluded: {', '.join(sorted(found_ids))}")
+        print("\n".join(map(_shown, lines)) + "\n", flush=True)
+    if unused:
+        raise ValueError(
+            f"--exclude: no utterance is called {', '.join(sorted(unused))}; "
+            "ids are those of the manifest"
+        )
     return status
+
+
+def _without(audited: Audited, ids: list[str]) -> tuple[Audited, set[str]]:
+    """The same without some utterances, and which of them there were."""
+    found = {u.id for u in audited.utterances} & set(ids)
+    if not found:
+        return audited, found
+
+    def kept(part: Sequence[str]) -> tuple[str, ...]:
+        return tuple(name for name in part if name not in found)
+
+    folds = [
+        Fold(fold.name, kept(fold.train), kept(fold.valid), kept(fold.test))
+        for fold in audited.folds
+    ]
+    rows = [u for u in audited.utterances if u.id not in found]
+    return replace(audited, utterances=rows, folds=folds), found
 
 
 def _audit(audited, arguments, known):
@@ -200,3 +243,9 @@ def _skew(audited, by_id):
                 text = f"{name}, {share:.0%} of {fold.name}, {usual:.0%} of all"
                 worst = max(worst, (abs(share - usual), text))
     return worst[1]
+
+
+def _shown(line: str) -> str:
+    """Ids and labels of others, harmless; the indent stays."""
+    indent = len(line) - len(line.lstrip(" "))
+    return " " * indent + printable(line)

@@ -1,11 +1,13 @@
 """Run every recipe whose corpus is there, and make the paper's table of them.
 
-MFCC statistics, the encoder at random initialisation and the encoders given
-are the columns. A second run of the same command goes on where the first one
-stopped. Folders below --data_root are found by name or by their content.
+Floors and the encoders given are the columns: MFCC statistics and the first
+encoder's sizes at random initialisation. A second run of the same command goes
+on where the first one stopped. Folders below --data_root are found by name or
+by their content.
 
 example:
   e2v reproduce --data_root /data --encoder results/pretrain/encoder --table 4
+  e2v reproduce --data_root /data --encoder emotion2vec/emotion2vec_base
 """
 
 import re
@@ -14,11 +16,14 @@ import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from speechbrain_e2v.files.lock import sole_writer
+from speechbrain_e2v.published.load import load_pretrained
 from speechbrain_e2v.report.find_corpora import (
     find_corpora,
     load_corpus,
     speakers_of,
 )
+from speechbrain_e2v.report.formats import printable
 from speechbrain_e2v.report.jobs import Job
 from speechbrain_e2v.report.paper import paper_rows
 from speechbrain_e2v.report.recipe_plans import recipe_plans
@@ -27,7 +32,11 @@ from speechbrain_e2v.report.tables import Missing, main_metric, overview
 from speechbrain_e2v.tools.table import SUFFIXES, write_table
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-BASELINES = ("MFCC statistics", "random encoder")
+FLOORS = {
+    "mfcc": "MFCC statistics",
+    "random": "random encoder",
+}
+"""Name on the command line, and the column's."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -37,9 +46,17 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--encoder",
         nargs="+",
         required=True,
-        metavar="[NAME=]FOLDER",
-        help="encoder folders; the first one's architecture is also run at "
-        "random initialisation",
+        metavar="[NAME=]SOURCE",
+        help="encoder folders, published files or hub ids; the first one's "
+        "sizes are also run at random initialisation",
+    )
+    parser.add_argument(
+        "--floors",
+        nargs="*",
+        choices=FLOORS,
+        default=list(FLOORS),
+        help="what hears nothing or has learned nothing (default: all; none "
+        "after --floors)",
     )
     parser.add_argument(
         "--corpora", nargs="+", metavar="NAME", help="default: all recipes"
@@ -81,6 +98,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace, checkout: Path = CHECKOUT) -> int:
     """Run what is missing and write the table; 1 when a run failed."""
+    with sole_writer(arguments.output):
+        return _run(arguments, checkout)
+
+
+def _run(arguments: Namespace, checkout: Path) -> int:
     recipes = _chosen_recipes(arguments, checkout / "recipes")
     encoders = _encoders(arguments.encoder)
     corpora = find_corpora(arguments.data_root, recipes)
@@ -149,28 +171,36 @@ def _chosen_recipes(arguments, folder):
     return [there[name] for name in names]
 
 
-def _encoders(given):
-    encoders = {}
+def _encoders(given: list[str]) -> dict[str, str]:
+    """Columns and sources, each read once so that a bad one ends at once."""
+    encoders: dict[str, str] = {}
     for text in given:
-        name, _, folder = text.rpartition("=")
-        folder = Path(folder)
-        if not (folder / "encoder.yaml").is_file():
-            raise ValueError(
-                f"encoder: {folder} is not an encoder folder (no encoder.yaml)"
-                "; pre-training writes one, `e2v convert` makes one of a "
-                "published checkpoint"
-            )
-        folder = folder.resolve()
-        if not name:
-            plain = folder.name == "encoder"
-            name = folder.parent.name if plain else folder.name
-        if name in encoders or name in BASELINES:
+        name, _, source = text.rpartition("=")
+        if Path(text).exists():
+            name, source = "", text
+        path = Path(source).expanduser()
+        if path.exists():
+            source = str(path.resolve())
+        try:
+            load_pretrained(source)
+        except (ValueError, OSError) as error:
+            raise ValueError(f"encoder: {error}") from error
+        name = name or _name_of(source)
+        if name in encoders or name in FLOORS.values():
             raise ValueError(
                 f"encoder: two columns would be called {name}; name them: "
-                f"--encoder one={folder} two=..."
+                f"--encoder one={source} two=..."
             )
-        encoders[name] = folder
+        encoders[name] = source
     return encoders
+
+
+def _name_of(source: str) -> str:
+    """``base`` of base.pt, ``pretrain`` of pretrain/encoder, else the last."""
+    path = Path(source)
+    if path.is_file():
+        return path.stem
+    return path.parent.name if path.name == "encoder" else path.name
 
 
 def _chosen_plans(arguments, recipe):
@@ -208,10 +238,13 @@ def _jobs(arguments, plan, folder, encoders, checkout):
         own = probes / f"{arguments.probe}.yaml"
         random = probes / f"random_{arguments.probe}.yaml"
     columns = [
-        ("MFCC statistics", probes / "mfcc.yaml", None),
-        ("random encoder", random, first),
-        *((name, own, encoder) for name, encoder in encoders.items()),
+        (column, random, first)
+        if name == "random"
+        else (column, probes / f"{name}.yaml", None)
+        for name, column in FLOORS.items()
+        if name in arguments.floors
     ]
+    columns += [(name, own, encoder) for name, encoder in encoders.items()]
     for features, yaml, encoder in columns:
         output = arguments.output.resolve().joinpath(
             *(_file_name(n) for n in (corpus, plan.protocol, features))
@@ -252,6 +285,7 @@ def _file_name(name):
 
 def _run_job(job, counter):
     title = f"{counter} {job.corpus}, {job.protocol}, {job.features}"
+    title = printable(title)
     if job.is_done():
         print(f"{title}: {_score(job)} (was done)", flush=True)
         return None
@@ -263,7 +297,9 @@ def _run_job(job, counter):
         print(f" {_score(job)} ({took})", flush=True)
     else:
         width = shutil.get_terminal_size().columns
-        print(f" failed ({took}): {why[: max(40, width)]}", flush=True)
+        print(
+            f" failed ({took}): {printable(why)[: max(40, width)]}", flush=True
+        )
         print(f"  {job.output / 'run.log'}", flush=True)
     return why
 

@@ -1,12 +1,15 @@
 """`e2v reproduce` with the real recipes on fake corpora, in this process."""
 
+import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
 from speechbrain_e2v.cli import main
 from speechbrain_e2v.downstream import run as recipe_module
+from speechbrain_e2v.files.lock import sole_writer
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.published.encoder_folder import save_encoder
 from speechbrain_e2v.report.find_corpora import find_corpora, load_corpus
@@ -17,6 +20,7 @@ from tests.recipes.fake_corpora import (
     make_wavs,
     ravdess,
 )
+from tests.unit.published.published_tiny import tiny_pair, write_fairseq
 
 
 def emodb(folder):
@@ -176,13 +180,52 @@ def test_a_failure_is_a_row(data_root, encoder, tmp_path, in_process, capsys):
     [
         (["--corpora", "EmoDb"], "no recipe EmoDb; there are AESDD"),
         (["--corpora", "EmoDB", "--table", "3"], "table 3 has MELD"),
-        (["--encoder", "a=/nowhere"], "/nowhere is not an encoder folder"),
+        (["--encoder", "a=/nowhere"], "encoder: there is no file or fold"),
         (["--data_root", "/nowhere"], "no folder /nowhere"),
     ],
 )
 def test_bad_options(more, message, data_root, encoder, tmp_path, capsys):
     assert main(command(data_root, encoder, tmp_path, *more)) == 1
     assert message in capsys.readouterr().err
+
+
+def test_published_files_are_encoders(data_root, tmp_path, in_process, capsys):
+    """Columns are named after the file; its sizes are those of the floor."""
+    source = write_fairseq(tmp_path / "base_libri.pt", *tiny_pair())
+    out = tmp_path / "out"
+    arguments = command(
+        data_root, source, out, "--corpora", "EmoDB", "--protocols", "strict",
+        "--probe", "logistic",
+    )  # fmt: skip
+    arguments[arguments.index(f"mine={source}")] = str(source)
+    assert main(arguments) == 0, capsys.readouterr().out
+    columns = ["MFCC statistics", "random encoder", "base_libri"]
+    assert [name for _, _, name in in_process] == columns
+    random = out / "EmoDB" / "leave_one_speaker_out" / "random-encoder"
+    results = json.loads((random / "results.json").read_text())
+    assert results["upstream"]["architecture_of"] == "base_libri.pt"
+    in_process.clear()
+    assert main(arguments) == 0 and in_process == []
+    # other weights under the same name are another encoder
+    write_fairseq(source, *tiny_pair(seed=1))
+    assert main(arguments) == 0
+    assert [name for _, _, name in in_process] == columns[1:]
+
+
+def test_no_floors_and_one_writer(
+    data_root, encoder, tmp_path, in_process, capsys
+):
+    out = tmp_path / "out"
+    arguments = command(
+        data_root, encoder, out, "--corpora", "EmoDB", "--protocols", "strict",
+        "--probe", "logistic", "--floors",
+    )  # fmt: skip
+    with ThreadPoolExecutor() as pool, sole_writer(out):
+        assert pool.submit(main, arguments).result() == 1
+    assert "is being written by another run" in capsys.readouterr().err
+    assert in_process == []
+    assert main(arguments) == 0
+    assert [name for _, _, name in in_process] == ["mine"]
 
 
 def test_two_columns_of_one_name(data_root, encoder, tmp_path, capsys):
