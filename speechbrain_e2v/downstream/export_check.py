@@ -38,10 +38,7 @@ def compare_on_test(
 
     Gives how many test utterances there were and the largest difference.
 
-    Raises
-    ------
-    ValueError
-        When it is more than `tolerance`.
+    Raises ValueError when it is more than `tolerance`.
     """
     utterances = _utterances(run, data_folder, result["test"])
     found = _log_posteriors(trained, utterances, "test", progress).exp()
@@ -77,10 +74,8 @@ def calibrate_on_validation(
     Gives what `calibrate` gives, with ``data`` and ``valid_wa``; `trained` has
     temperature 1.
 
-    Raises
-    ------
-    ValueError
-        When the fold, or the validation accuracy, is not that of the run.
+    Raises ValueError when the fold, or the validation accuracy, is not that of
+    the run.
     """
     labels = LabelSet(tuple(results["classes"]))
     manifest = _manifest(run)

@@ -65,8 +65,6 @@ def cached_features(
     `folder` may be shared by any number of experiments: what another one is
     computing is waited for.
 
-    Example
-    -------
     >>> import soundfile
     >>> from speechbrain_e2v.downstream.mfcc import MfccStatistics
     >>> tmp = getfixture("tmp_path")

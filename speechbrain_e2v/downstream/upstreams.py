@@ -34,13 +34,8 @@ class FrozenEncoder:
 WeightedSumHead`). `description` is what ``results.json`` shall say about the
     encoder.
 
-    Raises
-    ------
-    ValueError
-        If there is no such layer.
+    Raises ValueError if there is no such layer.
 
-    Example
-    -------
     >>> encoder = Emotion2vecEncoder(
     ...     embed_dim=48, num_heads=4, prenet_depth=1, depth=2,
     ...     conv_channels=32, pos_conv_groups=4)
@@ -100,12 +95,8 @@ def trained_encoder(
 ) -> FrozenEncoder:
     """Features of an encoder that `load_pretrained` finds at `source`.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such thing.
-    ValueError
-        If it is no encoder, or damaged, or has no such layer.
+    Raises FileNotFoundError if there is no such thing; ValueError if it is no
+    encoder, or damaged, or has no such layer.
     """
     encoder, card = load_pretrained(source)
     description = {

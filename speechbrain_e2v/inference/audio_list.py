@@ -29,15 +29,9 @@ def list_clips(
     single files; where two of these are the same, the paths of all below their
     deepest common folder. Suffixes are left out where that is enough.
 
-    Raises
-    ------
-    ValueError
-        When there is no audio, or two ids are the same.
-    FileNotFoundError
-        Naming an argument that does not exist.
+    Raises ValueError when there is no audio, or two ids are the same;
+    FileNotFoundError naming an argument that does not exist.
 
-    Example
-    -------
     >>> folder = getfixture("tmp_path")
     >>> for name in ("a/x.wav", "b/x.wav", "b/y.flac", "b/y.wav", "b/z.txt"):
     ...     path = folder / name

@@ -58,8 +58,6 @@ class Prediction:
 class EmotionClassifier:
     """Classifies files and arrays, several at a time.
 
-    Example
-    -------
     >>> from speechbrain_e2v.inference.trained import (
     ...     TrainedClassifier, corpus_labels)
     >>> from speechbrain_e2v.lobes.embedding import (
@@ -163,11 +161,8 @@ inference.clips`), or several; a single one gives a single result, several a
         batch_seconds
             Audio that is computed together.
 
-        Raises
-        ------
-        ValueError
-            For unknown classes; an AudioError or another one for a single
-            file or waveform that cannot be used.
+        Raises ValueError for unknown classes; an AudioError or another one for
+        a single file or waveform that cannot be used.
         """
         several, alone = listed(audio)
         outcomes = self.outcomes(

@@ -22,8 +22,6 @@ from speechbrain_e2v.lobes.lengths import MIN_SAMPLES, SAMPLE_RATE
 class TooShort(ValueError):
     """Audio with less than one frame, whose receptive field is `minimum`.
 
-    Example
-    -------
     >>> print(TooShort("a.wav", 160))
     a.wav: 160 samples at 16,000 Hz (10 ms), one frame needs 400 (25 ms); \
 leave it out, or fill it up with zeros (pad_short=True, --pad_short)
@@ -50,8 +48,6 @@ class Clip:
     is [S] mono, 16,000 Hz. The name is the clip's id, for its outputs and its
     errors.
 
-    Example
-    -------
     >>> Clip("noise", waveform=torch.randn(8000)).read().shape
     torch.Size([8000])
     """
@@ -93,13 +89,9 @@ def clips_of(
     Waveforms are tensors or arrays [S], or [S, C] as soundfile reads them;
     float, or int16 and int32 PCM, all of `sample_rate` Hz. Files know theirs.
 
-    Raises
-    ------
-    ValueError
-        Naming the waveform, what is wrong with it and what to do.
+    Raises ValueError naming the waveform, what is wrong with it and what to
+    do.
 
-    Example
-    -------
     >>> [clip] = clips_of([np.zeros((8000, 2), dtype=np.float32)], 8000)
     >>> clip.name, clip.read().shape
     ('array 0', torch.Size([16000]))
@@ -156,8 +148,6 @@ def measure(
     Gives samples at 16,000 Hz or an error for each clip; shorter ones than
     `minimum` are errors.
 
-    Example
-    -------
     >>> clips = clips_of(["no.wav", torch.randn(800)], sample_rate=16000)
     >>> [str(outcome)[:15] for outcome in measure(clips, 400)]
     ['no.wav: missing', '800']

@@ -57,10 +57,7 @@ class Extraction:
     ) -> Report:
         """Write what is missing or was made of other content.
 
-        Raises
-        ------
-        ValueError
-            When an id is there, made of another file.
+        Raises ValueError when an id is there, made of another file.
         """
         report = Report()
         mine = shard.part(clips)

@@ -58,8 +58,6 @@ class Emotion2vec:
     The encoder is put into evaluation mode and moved to the device; `card`
     has its name, origin, licence and the corpora it heard.
 
-    Example
-    -------
     >>> from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
     >>> model = Emotion2vec(Emotion2vecEncoder(
     ...     embed_dim=48, num_heads=4, prenet_depth=1, depth=2,
@@ -172,11 +170,8 @@ class Emotion2vec:
             Seconds that a frame attends to on each side. An approximation,
             for speed on very long audio: see `attend_in_blocks`.
 
-        Raises
-        ------
-        ValueError
-            Before any work, naming the first clip that cannot be used
-            (`AudioError`, `TooShort`) or the argument that is wrong.
+        Raises ValueError before any work, naming the first clip that cannot be
+        used (`AudioError`, `TooShort`) or the argument that is wrong.
         """
         several, alone = listed(audio)
         clips = clips_of(several, sample_rate)
@@ -241,10 +236,7 @@ class Emotion2vec:
     ) -> list[Features]:
         """Compute waveforms [S], mono 16,000 Hz, as one batch.
 
-        Raises
-        ------
-        TooShort
-            Naming a waveform without a frame.
+        Raises TooShort naming a waveform without a frame.
         """
         for name, wav in zip(names, waveforms, strict=True):
             if len(wav) < self.min_samples and not pad_short:

@@ -40,13 +40,8 @@ def demand_same_settings(folder: str | Path, settings: dict) -> None:
 
     ``about`` is written, but may differ.
 
-    Raises
-    ------
-    ValueError
-        Naming the first setting that differs.
+    Raises ValueError naming the first setting that differs.
 
-    Example
-    -------
     >>> folder = getfixture("tmp_path")
     >>> demand_same_settings(folder, {"layer": "last"})
     >>> demand_same_settings(folder, {"layer": "all"})
@@ -71,8 +66,6 @@ def demand_same_settings(folder: str | Path, settings: dict) -> None:
 def content_of(clip: Clip) -> Content:
     """What a clip's features are made of: file, its bytes, the piece of it.
 
-    Example
-    -------
     >>> path = getfixture("tmp_path") / "a.wav"
     >>> _ = path.write_bytes(b"abc")
     >>> content_of(Clip("a", str(path), start=1.0)).size
@@ -89,13 +82,9 @@ def content_of(clip: Clip) -> Content:
 def is_made_of(name: str, there: Content | None, now: Content) -> bool:
     """Whether features that are there are of this content.
 
-    Raises
-    ------
-    ValueError
-        When they are of another file's: both cannot have this id.
+    Raises ValueError when they are of another file's: both cannot have this
+    id.
 
-    Example
-    -------
     >>> there = Content("/a.wav", 9, "4e38", None, None)
     >>> is_made_of("x", there, Content("/moved/a.wav", 9, "4e38", None, None))
     True
@@ -123,8 +112,6 @@ class FeatureFiles:
     ``.npy`` has the values alone; ``.npz`` `features`, `times` (s) and
     `seconds`.
 
-    Example
-    -------
     >>> import torch
     >>> files = FeatureFiles(getfixture("tmp_path"), {}, ".npy")
     >>> times = torch.tensor([0.0125])

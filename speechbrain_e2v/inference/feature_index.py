@@ -70,8 +70,6 @@ class Index(msgspec.Struct):
 def read_index(folder: Path) -> Index:
     """Read ``index.json``; a BadDocument names file and key.
 
-    Example
-    -------
     >>> folder = getfixture("tmp_path")
     >>> write_index(folder, {"layer": "last"}, [Row("a", [3, 2], 0.07)])
     >>> read_index(folder).num_frames
@@ -102,8 +100,6 @@ def write_index(
 class Journal:
     """Rows of one process, a line of JSON each.
 
-    Example
-    -------
     >>> journal = Journal(getfixture("tmp_path"), rank=0)
     >>> journal.append(Row("a"))
     >>> journal.close()

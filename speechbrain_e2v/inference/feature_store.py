@@ -40,8 +40,6 @@ FRAMES = "frames.npy"
 class FeatureStore:
     """Features of many utterances, memory-mapped.
 
-    Example
-    -------
     >>> folder = write_features(
     ...     getfixture("tmp_path") / "store",
     ...     [("a", torch.ones(3, 2)), ("b", torch.zeros(5, 2))],
@@ -109,8 +107,6 @@ class StoreWriter:
     or [sum of T, L, D] of all layers. Rank `rank` writes its own part.
     `settings` go into the index.
 
-    Example
-    -------
     >>> folder = getfixture("tmp_path")
     >>> writer = StoreWriter(folder, {"layer": "last"})
     >>> writer.write("a", torch.ones(3, 4), seconds=0.07)
@@ -140,10 +136,8 @@ class StoreWriter:
     ) -> None:
         """Append values [T, ...]; they count once the journal lists them.
 
-        Raises
-        ------
-        ValueError
-            Naming a clip with no frame or a value that is not finite.
+        Raises ValueError naming a clip with no frame or a value that is not
+        finite.
         """
         array = np.ascontiguousarray(values.float().cpu().numpy(), "<f4")
         if not len(array) or not np.isfinite(array).all():
@@ -231,10 +225,8 @@ def write_features(
 
     `features` are ids with frames [T, D], or one vector [D].
 
-    Raises
-    ------
-    ValueError
-        Naming an utterance with no frame or with a value that is not finite.
+    Raises ValueError naming an utterance with no frame or with a value that is
+    not finite.
     """
     with new_folder(folder) as unfinished:
         writer = StoreWriter(unfinished)

@@ -19,8 +19,6 @@ def read_ahead(
     At most `depth` results wait. The function should release the interpreter
     lock, as reading files does.
 
-    Example
-    -------
     >>> list(read_ahead(abs, [-3, 2]))
     [(-3, 3), (2, 2)]
     """

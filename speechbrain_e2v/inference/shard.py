@@ -20,8 +20,6 @@ class Shard:
 
     `local_rank` is on this machine: the GPU to use.
 
-    Example
-    -------
     >>> Shard(1, 3).part([10, 11, 12, 13, 14])
     [11, 14]
     >>> with Shard() as alone:
@@ -37,10 +35,7 @@ class Shard:
     def from_environment(cls) -> "Shard":
         """Read what torchrun sets; one process has all the work.
 
-        Raises
-        ------
-        ValueError
-            When RANK and WORLD_SIZE contradict each other.
+        Raises ValueError when RANK and WORLD_SIZE contradict each other.
         """
         rank = int(os.environ.get("RANK", 0))
         world = int(os.environ.get("WORLD_SIZE", 1))

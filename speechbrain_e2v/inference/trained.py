@@ -23,8 +23,6 @@ class ClassLabel:
     `published` what the corpus or the published model has, `text` what
     SpeechBrain's ``EncoderClassifier`` returns.
 
-    Example
-    -------
     >>> corpus_labels(["happiness", "boredom"])[0]
     ClassLabel(id='happy', published='happiness', text='happiness')
     """
@@ -54,10 +52,7 @@ class TrainedClassifier:
 
     `about` says where it comes from, JSON-able; the model card is made of it.
 
-    Raises
-    ------
-    ValueError
-        When labels and outputs are not equally many.
+    Raises ValueError when labels and outputs are not equally many.
     """
 
     embedding: UtteranceEmbedding
@@ -100,10 +95,7 @@ def classifier_from_published(
     Outputs that were never trained (``unuse...``) are left out: masked as in
     the released code, they never get probability.
 
-    Raises
-    ------
-    ValueError
-        When the weights have no head.
+    Raises ValueError when the weights have no head.
     """
     pretrained = read_pretrained(source, offline)
     head = pretrained.head

@@ -33,8 +33,6 @@ NAMED = ("last", "mean_last_4", "weighted", "all")
 def parse_layer(text: str) -> Layer:
     """Read a choice of layers from a command line.
 
-    Example
-    -------
     >>> [parse_layer(x) for x in ("-2", "-4,-3", "[0, 1]", "last")]
     [-2, [-4, -3], [0, 1], 'last']
     """
@@ -49,13 +47,8 @@ def parse_layer(text: str) -> Layer:
 def checked_layer(layer: Layer, num_layers: int) -> Layer:
     """Check a choice of layers; indices become positive, lists sorted.
 
-    Raises
-    ------
-    ValueError
-        Naming the choice and what there is.
+    Raises ValueError naming the choice and what there is.
 
-    Example
-    -------
     >>> checked_layer(-2, 12), checked_layer([-1, 3, -1], 12)
     (10, [3, 11])
     """
@@ -86,8 +79,6 @@ def checked_layer(layer: Layer, num_layers: int) -> Layer:
 def layer_indices(layer: Layer, num_layers: int) -> list[int]:
     """Blocks that a choice reads, in order.
 
-    Example
-    -------
     >>> layer_indices("mean_last_4", 12), layer_indices(-1, 12)
     ([8, 9, 10, 11], [11])
     """
@@ -109,8 +100,6 @@ def choose_layers(
     Blocks behind the last one that is wanted are not computed. `weights` [L]
     are for "weighted". Gives [B, ...], for "all" [B, L, ...].
 
-    Example
-    -------
     >>> states = [torch.full((1, 2), float(i)) for i in range(6)]
     >>> choose_layers(iter(states), "mean_last_4", 6).tolist()
     [[3.5, 3.5]]
@@ -167,8 +156,6 @@ def waveform_batch(
     What is shorter than `min_samples` is filled up with zeros before it is
     normalised.
 
-    Example
-    -------
     >>> batch = waveform_batch([torch.tensor([1.0, 3.0]), torch.ones(3)])
     >>> batch.wav.round(decimals=3).tolist(), batch.samples.tolist()
     ([[-1.0, 1.0, 0.0], [0.0, 0.0, 0.0]], [2, 3])
@@ -188,8 +175,6 @@ def normalise_padded(wav: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
 
     The numbers are those of the clip alone, to the bit; padding becomes zero.
 
-    Example
-    -------
     >>> wav = torch.tensor([[1.0, 3.0, 9.0, 9.0]])
     >>> normalise_padded(wav, torch.tensor([0.5])).round(decimals=3).tolist()
     [[-1.0, 1.0, 0.0, 0.0]]
@@ -211,13 +196,8 @@ def batches_by_length(
     included; a longer clip is a batch of its own. What does not fit into
     memory is in the first batch.
 
-    Raises
-    ------
-    ValueError
-        For a budget that is not positive.
+    Raises ValueError for a budget that is not positive.
 
-    Example
-    -------
     >>> batches_by_length([16000, 90000, 15000], batch_seconds=2.0)
     [[1], [0, 2]]
     """

@@ -35,8 +35,6 @@ class UtteranceEmbedding(nn.Module):
     softmax of a parameter. `hidden` is the width H of the probe's frame layer;
     0: the head has none.
 
-    Example
-    -------
     >>> encoder = Emotion2vecEncoder(
     ...     embed_dim=48, num_heads=4, prenet_depth=1, depth=2,
     ...     conv_channels=32, pos_conv_groups=4)
@@ -67,10 +65,7 @@ class UtteranceEmbedding(nn.Module):
         Gives [B, 1, D + H]: the mean over the encoder's frames (of "all" the
         layers one after the other), then that over the probe's hidden layer.
 
-        Raises
-        ------
-        ValueError
-            When an utterance is shorter than one frame.
+        Raises ValueError when an utterance is shorter than one frame.
         """
         samples = relative_to_samples(lengths, wav.shape[1])
         short = samples < MIN_SAMPLES
@@ -115,13 +110,8 @@ class EmbeddingClassifier(nn.Module):
     layer of that width and a ReLU before the last one. The logits are divided
     by `temperature`, which validation data give.
 
-    Raises
-    ------
-    ValueError
-        When the temperature is not positive.
+    Raises ValueError when the temperature is not positive.
 
-    Example
-    -------
     >>> classifier = EmbeddingClassifier(input_dim=16, n_classes=4)
     >>> classifier(torch.randn(2, 1, 64)).exp().sum(2).shape
     torch.Size([2, 1])
