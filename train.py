@@ -10,34 +10,34 @@ from pathlib import Path
 
 import speechbrain as sb
 
+from speechbrain_e2v.files.lock import sole_writer
 from speechbrain_e2v.pretraining.brain import DistillationBrain
-from speechbrain_e2v.pretraining.initialise import initialise
 from speechbrain_e2v.pretraining.run import (
     export_encoder,
     load_pretraining,
     make_loaders,
     prepare_data,
+    start_weights,
 )
+from speechbrain_e2v.pretraining.settings import check_resumable, run_settings
 from speechbrain_e2v.training.experiment import one_line_errors
 
 
 def main(argv: list[str]) -> Path:
     """Run ``hparams/x.yaml --key value ...``; returns the encoder folder."""
-    with one_line_errors():
-        experiment = load_pretraining(argv)
-        hparams, run_opts = experiment.hparams, experiment.run_opts
-        sb.utils.distributed.ddp_init_group(run_opts)
+    experiment = load_pretraining(argv)
+    hparams, run_opts = experiment.hparams, experiment.run_opts
+    sb.utils.distributed.ddp_init_group(run_opts)
 
-        # Every file is looked at before anything is written.
-        data = prepare_data(hparams, run_opts)
-        sb.create_experiment_directory(
-            experiment_directory=hparams["output_folder"],
-            hyperparams_to_save=str(experiment.file),
-            overrides=experiment.overrides,
-        )
-        initialise(
-            hparams["student"], hparams["teacher"], hparams["initialise_from"]
-        )
+    # Every file is looked at, and the run compared with the one that it would
+    # resume, before anything is written.
+    data = prepare_data(hparams, run_opts)
+    settings = run_settings(experiment, data.train.utterances)
+    with sole_writer(hparams["output_folder"]):
+        check_resumable(settings, hparams)
+        sb.create_experiment_directory(hparams["output_folder"])
+        experiment.save_hyperparams()
+        start_weights(settings, hparams)
         brain = DistillationBrain(
             modules=hparams["modules"],
             opt_class=hparams["opt_class"],
@@ -45,10 +45,12 @@ def main(argv: list[str]) -> Path:
             run_opts=run_opts,
             checkpointer=hparams["checkpointer"],
         )
+        brain.settings = settings
         train_loader, valid_loader = make_loaders(data, brain)
-    brain.fit(hparams["epoch_counter"], train_loader, valid_loader)
-    return export_encoder(brain, data, experiment)
+        brain.fit(hparams["epoch_counter"], train_loader, valid_loader)
+        return export_encoder(brain, data, experiment)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with one_line_errors():
+        main(sys.argv[1:])

@@ -7,7 +7,8 @@ import speechbrain as sb
 import torch
 from speechbrain.utils.logger import get_logger
 
-from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
+from speechbrain_e2v.console import Ended
+from speechbrain_e2v.lobes.lengths import SAMPLE_RATE, frame_mask
 from speechbrain_e2v.pretraining.data import (
     BadUtterance,
     PretrainingBatch,
@@ -26,6 +27,7 @@ from speechbrain_e2v.pretraining.masking import (
     mask_layout,
 )
 from speechbrain_e2v.pretraining.monitor import TrainingMonitor
+from speechbrain_e2v.pretraining.settings import RunSettings
 from speechbrain_e2v.pretraining.student import StudentOutput
 from speechbrain_e2v.pretraining.teacher import Targets
 from speechbrain_e2v.training.brain import E2VBrain
@@ -40,6 +42,10 @@ VALIDATION_ROWS = 64
 Predictions = tuple[StudentOutput, Targets, MaskLayout]
 
 logger = get_logger(__name__)
+
+
+class TooManyBadFiles(ValueError):
+    """More files than a run may lose could not be read."""
 
 
 class DistillationBrain(E2VBrain):
@@ -66,6 +72,8 @@ class DistillationBrain(E2VBrain):
                 "(paper) or 'sum' (released code)."
             )
         self.monitor = self._make_monitor()
+        self.settings = RunSettings()
+        """What the run's weights depend on, for its checkpoints."""
         self.utterances = 0
         self.ema_decay = 0.0
         self._read = self._bad = 0
@@ -111,6 +119,11 @@ class DistillationBrain(E2VBrain):
                 train_loader_kwargs,
                 valid_loader_kwargs,
             )
+        except Ended as ended:
+            ended.line += f" at update {self.optimizer_step}"
+            if self.checkpointer is not None:
+                ended.line += "; the same command goes on"
+            raise
         finally:
             if self.monitor is not None:
                 self.monitor.close()
@@ -118,6 +131,16 @@ class DistillationBrain(E2VBrain):
     def on_fit_start(self) -> None:
         """Resume, then start watching from there."""
         super().on_fit_start()
+        if self.optimizers_dict is not None:
+            # The saved groups bring settings of then: weight decay, betas.
+            pairs = zip(
+                self.optimizer.param_groups, self._group_settings, strict=True
+            )
+            for group, settings in pairs:
+                group.update(settings)
+        if self.checkpointer is not None:
+            # Added after recovery: an earlier version's checkpoint has none.
+            self.checkpointer.add_recoverable("settings", self.settings)
         if self.monitor is not None:
             self.monitor.start(self.optimizer_step)
 
@@ -139,6 +162,15 @@ class DistillationBrain(E2VBrain):
                     {**group, "params": chosen, "lr_factor": lr_factor}
                 )
         return [group for group in groups if group["params"]]
+
+    def init_optimizers(self) -> None:
+        """Build the optimizer, and remember what its groups were given."""
+        super().init_optimizers()
+        if self.optimizers_dict is not None:
+            self._group_settings = [
+                {k: v for k, v in group.items() if k not in ("params", "lr")}
+                for group in self.optimizer.param_groups
+            ]
 
     def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
         """Begin the figures of a validation; training has its own."""
@@ -177,6 +209,18 @@ class DistillationBrain(E2VBrain):
         torch.manual_seed(stable_hash(self.seed, VALIDATION, *batch.ids))
         with self.hparams.teacher.utterance_target.still():
             return super().evaluate_batch(batch, stage)
+
+    def check_loss_isfinite(self, loss: torch.Tensor) -> None:
+        """Count losses that are not finite, and end a run of only such."""
+        try:
+            super().check_loss_isfinite(loss)
+        except ValueError:
+            raise FloatingPointError(
+                f"The loss of update {self.optimizer_step + 1} is "
+                f"{loss.item()}, and more than {self.nonfinite_patience} "
+                "were not finite (nonfinite_patience): lower the learning "
+                "rate, lengthen the warm-up, or use bf16 instead of fp16."
+            ) from None
 
     def compute_forward(
         self, batch: PretrainingBatch, stage: sb.Stage
@@ -279,7 +323,7 @@ class DistillationBrain(E2VBrain):
         both = torch.cat([self._losses, self._loss_targets[None]])
         frame, utterance, targets = self.sum_over_ranks(both).tolist()
         if not targets:
-            raise RuntimeError("No utterance of the validation could be read.")
+            raise TooManyBadFiles("no utterance of valid_manifests can be read")
         frame, utterance = frame / targets, utterance / targets
         return {
             "loss": self.hparams.frame_loss_weight * frame
@@ -306,11 +350,14 @@ class DistillationBrain(E2VBrain):
     ) -> None:
         """Keep what figures are made of: a last batch, or rows of them all."""
         output, targets, layout = predictions
+        conv_real = None
+        if output.num_frames is not None:
+            conv_real = frame_mask(output.num_frames, output.conv.shape[1])
         features = {
-            "conv": output.conv.detach().flatten(0, 1),
-            "encoder": output.visible.detach().flatten(0, 1),
-            "prediction": output.prediction.detach().flatten(0, 1),
-            "target": target.flatten(0, 1),
+            "conv": _rows(output.conv, conv_real),
+            "encoder": _rows(output.visible, layout.visible_real),
+            "prediction": _rows(output.prediction, layout.masked_real),
+            "target": _rows(target, layout.masked_real),
         }
         if training:
             self.last = {
@@ -331,7 +378,7 @@ class DistillationBrain(E2VBrain):
         self._bad += len(batch.skipped)
         limit = self.hparams.max_bad_share
         if self._bad > limit * max(self._read, self.utterances):
-            raise RuntimeError(
+            raise TooManyBadFiles(
                 f"{self._bad} of {self._read} files could not be read since "
                 f"the start of this run; max_bad_share is {limit}. Mend the "
                 "files named in the log or leave them out of the manifest."
@@ -341,6 +388,12 @@ class DistillationBrain(E2VBrain):
     def skipped_files(self) -> int:
         """How many files could not be read since this process started."""
         return self._bad
+
+
+def _rows(x: torch.Tensor, real: torch.Tensor | None) -> torch.Tensor:
+    """[B, T, D] -> [N, D], without padding."""
+    x = x.detach()
+    return x.flatten(0, 1) if real is None else x[real]
 
 
 def _pretraining_batch(batch: Any) -> PretrainingBatch:

@@ -86,7 +86,7 @@ def feature_health(**features: torch.Tensor) -> dict[str, float]:
     return figures
 
 
-class CollapseError(RuntimeError):
+class CollapseError(FloatingPointError):
     """Training has reached a solution that says nothing about its input."""
 
 

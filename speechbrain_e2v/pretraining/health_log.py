@@ -166,6 +166,7 @@ def health_figure(
     )
     # The released utterance target's spread is 0.
     panels[3].set_yscale("symlog", linthresh=1e-3)
+    panels[3].set_ylim(bottom=0)
     curves.draw(panels[4], "effective rank", curves.named("rank_"), limits)
     curves.draw(
         panels[5],
@@ -208,6 +209,7 @@ class _Curves:
     ) -> None:
         panel.set_ylabel(title)
         panel.grid(alpha=0.3)
+        limited = False
         kinds = list(dict.fromkeys(n.removeprefix(VALID) for n in names))
         for name in names:
             kind = name.removeprefix(VALID)
@@ -220,14 +222,16 @@ class _Curves:
                     limit,
                     color=colour,
                     linestyle=":",
-                    label=f"{_label(name)}: collapse below {limit:g}",
+                    # One entry of the legend is enough.
+                    label="_limit" if limited else "collapse below",
                 )
+                limited = True
         if len(panel.get_lines()) > 1:
             panel.legend(
                 # Above the panel: inside, it covers some curve of some run.
                 loc="lower left",
                 bbox_to_anchor=(0.0, 1.0),
-                ncols=2,
+                ncols=3,
                 fontsize="small",
                 frameon=False,
                 borderaxespad=0.2,
@@ -260,4 +264,13 @@ def _same(curves: _Curves, name: str, other: str) -> bool:
 
 
 def _label(name: str) -> str:
-    return name.replace("_", " ")
+    """The panel says what a curve is a loss, a deviation or a rank of."""
+    kind = name.removeprefix(VALID)
+    label = kind
+    for prefix in ("loss_", "std_", "rank_"):
+        label = label.removeprefix(prefix)
+    label = {"loss": "total", "spread_utterance_target": "spread"}.get(
+        label, label
+    )
+    label = label.replace("_", " ")
+    return label if kind == name else f"{label}, validation"

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from speechbrain.utils.logger import get_logger
 
+from speechbrain_e2v.files.digest import file_sha256
 from speechbrain_e2v.pretraining.student import Student
 from speechbrain_e2v.pretraining.teacher import EMATeacher
 from speechbrain_e2v.published.load import read_pretrained
@@ -18,6 +19,8 @@ def initialise(
     student: Student, teacher: EMATeacher, source: str | Path | None
 ) -> str:
     """Start student and teacher from earlier weights; says what was taken.
+
+    The answer ends in the SHA-256 of the file.
 
     `source` is None for a cold start, the output folder of a pre-training run
     (student, decoder and teacher of its newest checkpoint), or anything that
@@ -44,12 +47,15 @@ def _from_run(student: Student, teacher: EMATeacher, saved: Path) -> str | None:
     newest = AtomicCheckpointer(saved).find_whole() if saved.is_dir() else None
     if newest is None:
         return None
+    states = {}
     for name, module in (("student", student), ("teacher", teacher)):
         path = newest.paramfiles[name]
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        check_state(module, state, path)
-        module.load_state_dict(state)
-    return f"student and teacher of {newest.path}"
+        states[name] = torch.load(path, map_location="cpu", weights_only=True)
+        check_state(module, states[name], path)
+    student.load_state_dict(states["student"])
+    teacher.load_state_dict(states["teacher"])
+    digest = file_sha256(newest.paramfiles["student"])
+    return f"student and teacher of {newest.path}; SHA-256 {digest}"
 
 
 def _from_published(
@@ -89,4 +95,6 @@ def _from_published(
     else:
         teacher.context.load_state_dict(context)
         taken.append("its teacher (_ema)")
+    if model.weights_file is not None:
+        taken.append(f"SHA-256 {file_sha256(model.weights_file)}")
     return "; ".join(taken)

@@ -62,6 +62,7 @@ class TrainingMonitor:
         if if_main_process():
             self.log.resume(update)
             self._forget_epochs(update + 1)
+            self._draw()  # a killed run could not
         self._bar = progress_bar(
             total=self.total_updates,
             initial=update,
@@ -121,8 +122,12 @@ class TrainingMonitor:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+        if if_main_process():
+            self._draw()
+
+    def _draw(self) -> None:
         path = self.log.path
-        if if_main_process() and path.is_file() and path.stat().st_size:
+        if path.is_file() and path.stat().st_size:
             plot_health(path, path.with_suffix(".png"), self.thresholds)
 
     def _restart(self) -> None:

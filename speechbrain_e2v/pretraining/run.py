@@ -25,6 +25,8 @@ from speechbrain_e2v.pretraining.data_checks import (
     PretrainingReport,
     check_pretraining,
 )
+from speechbrain_e2v.pretraining.initialise import initialise
+from speechbrain_e2v.pretraining.settings import START, RunSettings
 from speechbrain_e2v.published.encoder_folder import save_encoder
 from speechbrain_e2v.training.experiment import (
     Experiment,
@@ -76,7 +78,7 @@ KEYS = (
     "epoch_counter",
     "checkpointer",
 )
-OPTIONAL = ("valid_manifests", "train_logger")
+OPTIONAL = ("valid_manifests", "train_logger", "allow_changed")
 
 
 def load_pretraining(argv: list[str]) -> Experiment:
@@ -102,6 +104,9 @@ def load_pretraining(argv: list[str]) -> Experiment:
     missing = [key for key in KEYS if key not in experiment.hparams]
     if missing:
         raise ValueError(f"{experiment.file}: {', '.join(missing)} missing")
+    # What cannot be scheduled is said now, not at the first update.
+    experiment.hparams["lr_schedule"](0)
+    experiment.hparams["ema_schedule"](1)
     return experiment
 
 
@@ -152,6 +157,14 @@ def _utterances(
         for manifest in manifests or ()
         for utterance in read_manifest(manifest, data_root)
     ]
+
+
+def start_weights(settings: RunSettings, hparams: dict[str, Any]) -> None:
+    """Initialise a new run; one that resumes finds its weights elsewhere."""
+    if START not in settings:
+        settings[START] = initialise(
+            hparams["student"], hparams["teacher"], hparams["initialise_from"]
+        )
 
 
 def make_loaders(
@@ -230,6 +243,7 @@ def export_encoder(
         "finetuning": {},
         "updates": brain.optimizer_step,
         "initialised_from": hparams["initialise_from"],
+        START: brain.settings[START],
         "seed": hparams["seed"],
         "configuration": experiment.file.name,
         "overrides": experiment.overrides,

@@ -1,26 +1,65 @@
-"""Learning rate and EMA decay as pure functions of the update number."""
+"""Learning rate and EMA decay as pure functions of the update number.
+
+A length is a number of updates or a share of the run's: ``5000``, ``"5 %"``,
+``0.05``.
+"""
 
 import math
 
 
+def whole_updates(name: str, length: float | str, total: int | None) -> int:
+    """A length in updates; ValueError, with its name, when it is none.
+
+    Example
+    -------
+    >>> whole_updates("warmup_updates", "5 %", 1900)
+    95
+    >>> whole_updates("warmup_updates", 100, 1900)
+    100
+    """
+    text = str(length).strip()
+    try:
+        number = float(text.removesuffix("%"))
+    except ValueError:
+        number = math.nan
+    if text.endswith("%"):
+        number /= 100
+    share = text.endswith("%") or 0 < number < 1
+    if share and total is not None and 0 <= number <= 1:
+        return round(number * total)
+    if share or isinstance(length, bool) or number < 0 or number % 1:
+        raise ValueError(
+            f"{name} is {length}: give a number of updates, or a share of them "
+            "such as 5 %"
+        )
+    return int(number)
+
+
 def cosine_with_warmup(
-    update: int, peak: float, warmup: int, total: int
+    update: int, peak: float, warmup: float | str, total: int
 ) -> float:
     """Linear warm-up, then half a cosine down to 0; updates count from 0.
 
     0 from `total` on. (The released scheduler starts a second period at a
-    tenth of the peak there, which no run reaches.)
+    tenth of the peak there, which no run reaches.) A warm-up that fills the
+    run is refused.
 
     Example
     -------
-    >>> cosine_with_warmup(2500, 7.5e-5, 5000, 100000)
+    >>> cosine_with_warmup(2500, 7.5e-5, "5 %", 100000)
     3.75e-05
     """
-    if update < warmup:
-        return peak * update / warmup
+    rise = whole_updates("warmup_updates", warmup, total)
+    if rise >= total:
+        raise ValueError(
+            f"warmup_updates is {warmup}, but the run has {total} updates: it "
+            "would never leave its warm-up; give fewer, or a share such as 5 %"
+        )
+    if update < rise:
+        return peak * update / rise
     if update >= total:
         return 0.0
-    progress = (update - warmup) / (total - warmup)
+    progress = (update - rise) / (total - rise)
     return 0.5 * peak * (1 + math.cos(math.pi * progress))
 
 
@@ -28,17 +67,20 @@ def ema_decay(
     update: int,
     start: float = 0.999,
     end: float = 0.99999,
-    anneal: int = 20000,
+    anneal: float | str = 20000,
+    total: int | None = None,
 ) -> float:
     """Teacher decay after an update: linear from start to end, then constant.
 
-    The update just made is counted from 1; `end` is reached at `anneal`.
+    The update just made is counted from 1; `end` is reached at `anneal`, which
+    may be a share of `total`.
 
     Example
     -------
-    >>> round(ema_decay(10000), 6)
+    >>> round(ema_decay(10000, anneal="20 %", total=100000), 6)
     0.999495
     """
-    if update >= anneal:
+    length = whole_updates("ema_anneal_updates", anneal, total)
+    if update >= length:
         return end
-    return end - (end - start) * (1 - update / anneal)
+    return end - (end - start) * (1 - update / length)

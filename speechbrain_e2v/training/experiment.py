@@ -48,19 +48,24 @@ class Experiment:
 
     def make_folder(self) -> None:
         """Create ``output_folder`` with log.txt and hyperparams.yaml."""
-        folder = self.hparams["output_folder"]
-        sb.create_experiment_directory(experiment_directory=folder)
-        if if_main_process():
-            resolved = resolve_references(
-                _stream(self.file, self.text), self.overrides
-            )
-            replace_text(
-                Path(folder) / "hyperparams.yaml",
-                f"# {self.file} with its bases and options\n"
-                f"# yamllint disable\n{resolved.read()}",
-            )
+        sb.create_experiment_directory(self.hparams["output_folder"])
+        self.save_hyperparams()
         # log.txt is written at level DEBUG, which is chatty in a plot.
         logging.getLogger("matplotlib").setLevel(logging.WARNING)
+
+    def resolved(self) -> str:
+        """The yaml over its bases, with overrides and without references."""
+        stream = _stream(self.file, self.text)
+        return resolve_references(stream, self.overrides).read()
+
+    def save_hyperparams(self) -> None:
+        """Write hyperparams.yaml into ``output_folder``."""
+        if if_main_process():
+            replace_text(
+                Path(self.hparams["output_folder"]) / "hyperparams.yaml",
+                f"# {self.file} with its bases and options\n"
+                f"# yamllint disable\n{self.resolved()}",
+            )
 
 
 def load_experiment(

@@ -2,6 +2,7 @@
 
 > python doomed_run.py update:7 hparams/pretrain_tiny.yaml --manifests ...
 > python doomed_run.py saving:3 ...      # while writing the third checkpoint
+> python doomed_run.py SIGINT:7 ...      # asked to stop, as by Ctrl-C
 """
 
 import os
@@ -17,19 +18,20 @@ from speechbrain_e2v.pretraining.brain import DistillationBrain
 TRAIN = Path(__file__).resolve().parents[2] / "train.py"
 
 
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
+def die(number=signal.SIGKILL):
+    os.kill(os.getpid(), number)
 
 
 def main():
     moment, _, number = sys.argv.pop(1).partition(":")
-    if moment == "update":
+    if moment == "update" or hasattr(signal, moment):
+        sent = getattr(signal, moment, signal.SIGKILL)
         step = DistillationBrain.on_optimizer_step
 
         def doomed_step(self):
             step(self)
             if self.optimizer_step == int(number):
-                die()
+                die(sent)
 
         DistillationBrain.on_optimizer_step = doomed_step
     elif moment == "saving":

@@ -150,6 +150,21 @@ def test_killed_thrice_ends_bit_exact(manifest, uninterrupted, tmp_path):
     assert again == (uninterrupted / "encoder/encoder.safetensors").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("sent", "status"), [("SIGINT", 130), ("SIGTERM", 143)]
+)
+def test_a_run_that_is_asked_to_stop(manifest, tmp_path, sent, status):
+    """One line at most, a picture, no lock left, and the run can go on."""
+    done = run(tmp_path, manifest, doom=f"{sent}:5")
+    assert done.returncode == status, done.stderr[-4000:]
+    assert "Traceback" not in done.stderr
+    told = "interrupted" if sent == "SIGINT" else "ended by SIGTERM"
+    assert f"{told} at update 5; the same command goes on" in done.stderr
+    assert (tmp_path / "health.png").is_file()
+    assert not list(tmp_path.glob(".writer.lock"))
+    assert len(list((tmp_path / "save").glob("CKPT*"))) == 1
+
+
 def test_a_finished_run_does_nothing_more(manifest, uninterrupted):
     before = checkpoint(uninterrupted)
     lines = health(uninterrupted)

@@ -1,8 +1,10 @@
 """Pre-training through its command line, in this process."""
 
+import hashlib
 import importlib.util
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,12 +15,13 @@ import torch
 
 from speechbrain_e2v.cli import main as e2v
 from speechbrain_e2v.pretraining.data import PretrainingDataset
-from speechbrain_e2v.pretraining.health import CollapseError
+from speechbrain_e2v.pretraining.schedules import cosine_with_warmup
 from speechbrain_e2v.published.encoder_folder import (
     load_encoder,
     read_card,
     weights_digest,
 )
+from speechbrain_e2v.training.experiment import one_line_errors
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 YAML = REPOSITORY / "hparams/pretrain_tiny.yaml"
@@ -65,7 +68,9 @@ def front_door():
 
 
 def pretrain(argv):
-    return front_door().main(argv)
+    """As the command line does it."""
+    with one_line_errors():
+        return front_door().main(argv)
 
 
 def train(output, manifests, **changes):
@@ -212,7 +217,7 @@ def test_too_many_bad_files_stop_the_run(corpus, tmp_path, monkeypatch):
     copy = shutil.copytree(corpus, tmp_path / "copy")
     listing = manifest(copy, tmp_path / "speech.json")
     break_files(monkeypatch, set(range(8)))
-    with pytest.raises(RuntimeError, match="max_bad_share is 0.1"):
+    with pytest.raises(SystemExit, match="max_bad_share is 0.1"):
         train(tmp_path / "run", [listing], updates=12, max_bad_share=0.1)
 
 
@@ -220,7 +225,7 @@ def test_bad_files_only_make_no_update(corpus, tmp_path, monkeypatch):
     copy = shutil.copytree(corpus, tmp_path / "copy")
     listing = manifest(copy, tmp_path / "speech.json")
     break_files(monkeypatch, set(range(16)))
-    with pytest.raises(FloatingPointError, match="no target"):
+    with pytest.raises(SystemExit, match="no target"):
         train(
             tmp_path / "run",
             [listing],
@@ -239,14 +244,13 @@ def test_collapse_stops_the_run(corpus, tmp_path):
         soundfile.write(silent / f"{i}.wav", wav, 16000)
     listing = manifest(silent, tmp_path / "speech.json")
     yaml = tmp_path / "strict.yaml"
-    text = YAML.read_text("utf-8")
-    assert "after_updates: 200" in text
-    strict = "after_updates: 1\n    rank_conv: 30"
-    yaml.write_text(text.replace("after_updates: 200", strict), "utf-8")
+    text = f"base: {YAML}\ncollapse: !new:speechbrain_e2v.pretraining.health."
+    text += "CollapseThresholds\n    after_updates: 1\n    rank_conv: 30\n"
+    yaml.write_text(text, "utf-8")
     argv = [str(yaml), f"--manifests=['{listing}']", "--noprogressbar"]
     argv += [f"--output_folder={tmp_path / 'run'}"]
     argv += [f"--{k}={v}" for k, v in SMALL.items()]
-    with pytest.raises(CollapseError, match="rank_conv = .*below 30"):
+    with pytest.raises(SystemExit, match="rank_conv = .*below 30"):
         pretrain(argv)
     assert (tmp_path / "run/health.png").is_file()  # drawn all the same
 
@@ -293,6 +297,8 @@ def test_wrong_rate_is_named(corpus, tmp_path):
         ({"utterance_loss_reduction": "max"}, "utterance_loss_reduction"),
         ({"grad_accumulation_factor": 50}, "one update needs 50"),
         ({"batch_seconds": 1}, "more than the 16000 of a batch"),
+        ({"warmup_updates": 4}, "warmup_updates is 4, but the run has 4"),
+        ({"ema_anneal_updates": "soon"}, "ema_anneal_updates is soon"),
     ],
 )
 def test_wrong_settings_are_one_line(corpus, tmp_path, changes, message):
@@ -323,7 +329,7 @@ def test_the_front_door_is_short_and_is_what_a_run_keeps(corpus, tmp_path):
     assert (tmp_path / "run/train.py").read_text("utf-8") == text
     assert len(text.splitlines()) <= 60
     steps = ["load_pretraining", "ddp_init_group", "prepare_data"]
-    steps += ["create_experiment_directory", "initialise", "DistillationBrain"]
+    steps += ["create_experiment_directory", "DistillationBrain"]
     steps += ["brain.fit", "export_encoder"]
     body = text[text.index("def main") :]
     places = [body.index(f"{step}(") for step in steps]
@@ -407,3 +413,132 @@ def test_validating_with_training_speech_is_refused(corpus, tmp_path):
     listing = manifest(corpus, tmp_path / "speech.json")
     with pytest.raises(SystemExit, match="16 utterances are in manifests"):
         train(tmp_path / "run", [listing], valid_manifests=f"['{listing}']")
+
+
+def two_updates(corpus, tmp_path, **changes):
+    """A run stopped after two of its four updates, and its manifest."""
+    listing = manifest(corpus, tmp_path / "speech.json")
+    train(tmp_path / "run", [listing], optimizer_step_limit=2, **changes)
+    return listing
+
+
+def shown(folder):
+    """Everything that a run wrote, but its log."""
+    return {
+        path: path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "log.txt"
+    }
+
+
+def test_a_changed_run_is_refused_and_left_alone(corpus, tmp_path):
+    listing = two_updates(corpus, tmp_path)
+    before = shown(tmp_path / "run")
+    for changes, told in (
+        ({"seed": 2, "lr": 0.5}, "seed 1 -> 2, lr 0.001 -> 0.5;"),
+        ({"clones": 3}, "clones 2 -> 3;"),
+        ({"batch_seconds": 5}, "batch_seconds 6 -> 5;"),
+        ({"precision": "bf16"}, "precision fp32 -> bf16;"),
+        ({"embed_dim": 96}, "embed_dim 48 -> 96; .* another output_folder$"),
+        (
+            {"embed_dim": 96, "allow_changed": "embed_dim"},
+            "embed_dim 48 -> 96; .* another output_folder$",
+        ),
+    ):
+        with pytest.raises(SystemExit, match=told):
+            train(tmp_path / "run", [listing], **changes)
+    fewer = shutil.copytree(corpus, tmp_path / "fewer")
+    sorted(fewer.glob("*.wav"))[0].unlink()
+    shorter = manifest(fewer, tmp_path / "fewer.json")
+    told = r"manifests 16 utterances \(\w+\) -> 15 utterances \(\w+\);"
+    with pytest.raises(SystemExit, match=told):
+        train(tmp_path / "run", [shorter])
+    assert shown(tmp_path / "run") == before
+
+
+def test_what_changes_no_weight_may_change(corpus, tmp_path):
+    listing = manifest(corpus, tmp_path / "speech.json")
+    whole = train(tmp_path / "whole", [listing])
+    two_updates(corpus, tmp_path)
+    moved = shutil.copytree(corpus, tmp_path / "moved" / corpus.name)
+    again = train(
+        tmp_path / "run",
+        [manifest(moved, tmp_path / "moved.json")],
+        num_workers=1,
+        log_interval=2,
+        ckpt_interval_steps=7,
+        max_bad_share=0.5,
+    )
+    assert weights_digest(load_encoder(again)) == weights_digest(
+        load_encoder(whole)
+    )
+
+
+def test_a_change_that_is_allowed_goes_on(corpus, tmp_path):
+    listing = two_updates(corpus, tmp_path)
+    other = {"lr": 0.002, "allow_changed": "lr"}
+    train(tmp_path / "run", [listing], **other)
+    rates = [line["lr"] for line in health(tmp_path / "run")]
+    schedule = [cosine_with_warmup(n, 1, 1, 4) for n in range(4)]
+    wanted = [0.001 * x for x in schedule[:2]]
+    wanted += [0.002 * x for x in schedule[2:]]
+    assert rates == pytest.approx(wanted)
+    assert "lr 0.001 -> 0.002" in (tmp_path / "run/log.txt").read_text("utf-8")
+    # From now on these are the run's settings.
+    train(tmp_path / "run", [listing], lr=0.002)
+    with pytest.raises(SystemExit, match="lr 0.002 -> 0.001;"):
+        train(tmp_path / "run", [listing])
+
+
+def test_a_resumed_run_does_not_look_for_its_start(corpus, tmp_path):
+    """Its weights are in the checkpoint; the file may be gone by now."""
+    listing = manifest(corpus, tmp_path / "speech.json")
+    start = train(tmp_path / "start", [listing])
+    options = {"initialise_from": start, "seed": 5}
+    train(tmp_path / "run", [listing], optimizer_step_limit=2, **options)
+    told = read_card(tmp_path / "run/encoder")["initialised_with"]
+    digest = hashlib.sha256((start / "encoder.safetensors").read_bytes())
+    assert told.endswith(f"SHA-256 {digest.hexdigest()}")
+    shutil.rmtree(start)
+    again = train(tmp_path / "run", [listing], **options)
+    assert read_card(again)["updates"] == 4
+    assert read_card(again)["initialised_with"] == told
+
+
+def test_a_short_limit_keeps_the_schedule_of_all_updates(corpus, tmp_path):
+    two_updates(corpus, tmp_path, updates=40, warmup_updates="10 %")
+    lines = health(tmp_path / "run")
+    assert [line["lr"] for line in lines] == [0, 0.001 / 4]
+    # 100 % of 40 updates from 0.999 to 0.9999
+    assert lines[1]["tau"] == pytest.approx(0.999 + 0.0009 * 2 / 40)
+
+
+def test_one_run_a_folder(corpus, tmp_path):
+    listing = manifest(corpus, tmp_path / "speech.json")
+    command = (
+        "import sys; from speechbrain_e2v.files.lock import sole_writer\n"
+        "with sole_writer(sys.argv[1]): print('held', flush=True); input()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", command, str(tmp_path / "run")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=REPOSITORY,
+    )
+    try:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(SystemExit, match="being written by another run"):
+            train(tmp_path / "run", [listing])
+        assert not (tmp_path / "run/log.txt").exists()
+    finally:
+        other.communicate("\n")
+    train(tmp_path / "run", [listing])
+
+
+def test_what_is_not_finite_ends_in_one_line(corpus, tmp_path):
+    listing = manifest(corpus, tmp_path / "speech.json")
+    with pytest.raises(SystemExit, match="of update 1 is nan") as stopped:
+        train(tmp_path / "run", [listing], noise_std=".inf")
+    assert "\n" not in str(stopped.value)
+    assert "Traceback" in (tmp_path / "run/log.txt").read_text("utf-8")

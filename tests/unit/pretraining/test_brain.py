@@ -1,14 +1,19 @@
 """DistillationBrain as SpeechBrain's users call it: datasets, fit_batch."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
+from speechbrain import Stage
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.epoch_loop import EpochCounter
+from tqdm import tqdm
 
 from speechbrain_e2v.lobes.decoder import ConvDecoder
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
+from speechbrain_e2v.pretraining import monitor
 from speechbrain_e2v.pretraining.brain import DistillationBrain
 from speechbrain_e2v.pretraining.data import from_padded_batch
 from speechbrain_e2v.pretraining.health_log import read_health
@@ -21,7 +26,7 @@ from speechbrain_e2v.training.checkpointing import AtomicCheckpointer
 LENGTHS = (8000, 12000, 9000, 16000)
 
 
-def make_brain(folder=None, checkpoints=None, **changes):
+def make_brain(folder=None, checkpoints=None, noprogressbar=True, **changes):
     torch.manual_seed(0)
     encoder = Emotion2vecEncoder(
         embed_dim=48,
@@ -199,3 +204,48 @@ def test_an_epoch_that_ends_twice_is_logged_once(tmp_path):
             "epoch: 1, update: 2",
             "epoch: 2, update: 4",
         ]
+
+
+def test_the_bar_ends_with_what_this_run_does(tmp_path, monkeypatch):
+    """A run of 1,900 updates that stops at 3 is done at 3."""
+    bars = []
+
+    def shown(**options):
+        seen = {"disable": False, "file": io.StringIO()}
+        bars.append(tqdm(**options | seen))
+        return bars[-1]
+
+    monkeypatch.setattr(monitor, "progress_bar", shown)
+    limits = {"updates": 1900, "optimizer_step_limit": 3}
+    brain, counter = make_brain(tmp_path, **limits)
+    brain.fit(counter, dataset(), train_loader_kwargs={"batch_size": 1})
+    assert [(bar.n, bar.total) for bar in bars] == [(3, 3)]
+
+
+def test_figures_leave_padding_out():
+    """Two utterances, one padded: the rows of each alone, no more."""
+    brain, _ = make_brain(log_interval=1)
+    rows = [{"id": name, **row} for name, row in items().items()][:2]
+    padded = from_padded_batch(PaddedBatch(rows))
+    counts = brain.hparams.student.encoder.num_frames(padded.num_samples)
+    predictions = brain.compute_forward(padded, Stage.TRAIN)
+    brain.compute_objectives(predictions, padded, Stage.TRAIN)
+    features = brain.last["features"]
+    assert len(features["conv"]) == counts.sum()
+    masked = 2 * (counts // 2).sum()  # of two clones
+    assert len(features["target"]) == len(features["prediction"]) == masked
+    assert len(features["encoder"]) == 2 * counts.sum() - masked
+
+
+def test_changed_settings_of_the_optimizer_take_effect(tmp_path):
+    """Its saved state would bring the old weight decay back."""
+    options = {"ckpt_interval_steps": 1, "optimizer_step_limit": 1}
+    brain, counter = make_brain(checkpoints=tmp_path, **options)
+    brain.fit(counter, dataset(), train_loader_kwargs={"batch_size": 4})
+    other, counter = make_brain(checkpoints=tmp_path)
+    other.opt_class = lambda groups: torch.optim.AdamW(
+        groups, lr=1e-3, weight_decay=0.5
+    )
+    other.fit(counter, dataset(), train_loader_kwargs={"batch_size": 4})
+    assert other.optimizer_step == 2
+    assert {g["weight_decay"] for g in other.optimizer.param_groups} == {0.5}

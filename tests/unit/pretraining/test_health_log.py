@@ -133,23 +133,30 @@ def labels(axes):
 
 def test_the_total_is_drawn_where_it_differs_from_the_frame_loss():
     same = health_figure(lines_of_a_run(utterance_weight=0.0), "x")
-    assert "loss" not in labels(same.axes[0])
-    assert "loss frame" in labels(same.axes[0])
+    assert labels(same.axes[0])[0] == "frame"
+    assert "total" not in labels(same.axes[0])
     other = health_figure(lines_of_a_run(), "x")
-    assert "loss" in labels(other.axes[0])
+    assert "total" in labels(other.axes[0])
 
 
 def test_thresholds_and_validation_are_drawn():
     figure = health_figure(lines_of_a_run(), "run/7", CollapseThresholds())
-    drawn = {
-        line.get_label(): line
-        for axes in figure.axes
-        for line in axes.get_lines()
-    }
-    limit = drawn["rank target: collapse below 2"]
-    assert set(limit.get_ydata()) == {2.0}
-    assert "std prediction: collapse below 0.01" in drawn
-    assert list(drawn["valid rank target"].get_xdata()) == [40, 80, 120]
+    spread, rank = figure.axes[3], figure.axes[4]
+    drawn = {line.get_label(): line for line in rank.get_lines()}
+    assert list(drawn["target, validation"].get_xdata()) == [40, 80, 120]
+    for panel, limits in ((spread, [0.01, 0.01, 0.1]), (rank, [2, 2])):
+        colours = {
+            line.get_color(): line.get_ydata()[0]
+            for line in panel.get_lines()
+            if line.get_linestyle() == ":"
+        }
+        assert sorted(colours.values()) == limits
+        curves = {
+            line.get_color()
+            for line in panel.get_lines()
+            if line.get_linestyle() == "-"
+        }
+        assert set(colours) <= curves  # each in the colour of its curve
     assert figure.get_suptitle() == "run/7: 120 updates"
 
 
