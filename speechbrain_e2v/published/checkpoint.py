@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from speechbrain_e2v.files.plain_text import shown
 from speechbrain_e2v.published.head import PublishedHead
 
 EMA = "_ema."
@@ -46,7 +47,7 @@ class Published:
             if state:
                 parts[name] = f"{len(state)} tensors, for pre-training"
         return [
-            f"{name}: {what} - not needed for inference"
+            f"{shown(name)}: {what} - not needed for inference"
             for name, what in parts.items()
         ]
 

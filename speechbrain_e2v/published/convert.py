@@ -1,23 +1,14 @@
 """Conversion between published checkpoints and encoder folders."""
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from speechbrain_e2v import __version__
 from speechbrain_e2v.published.encoder_folder import (
-    SIZES,
-    WEIGHTS,
     load_encoder,
-    save_encoder,
-)
-from speechbrain_e2v.published.head import (
-    HEAD_LABELS,
-    HEAD_WEIGHTS,
     load_head,
-    save_head,
+    save_encoder,
 )
 from speechbrain_e2v.published.load import Pretrained, read_pretrained
 from speechbrain_e2v.published.parity import fingerprint
@@ -67,7 +58,7 @@ def convert(
         write_funasr(destination, model)
     else:
         model.card |= _provenance(model)
-        _write_folder(destination, model)
+        save_encoder(destination, model.encoder, model.card, model.head)
     _demand_equal(destination, layout, parity)
     return model, parity
 
@@ -110,25 +101,6 @@ def sha256(path: str | Path) -> str:
         while block := file.read(2**20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _write_folder(destination: Path, model: Pretrained) -> None:
-    """Write everything beside the destination first, then move it there."""
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        dir=destination.parent, prefix=f".{destination.name}."
-    ) as workshop:
-        save_encoder(workshop, model.encoder, model.card)
-        if model.head is not None:
-            save_head(workshop, model.head)
-        destination.mkdir(exist_ok=True)
-        # The sizes make a folder an encoder folder: they go last.
-        (destination / SIZES).unlink(missing_ok=True)
-        for name in (HEAD_WEIGHTS, HEAD_LABELS, WEIGHTS):
-            (destination / name).unlink(missing_ok=True)
-        files = sorted(Path(workshop).iterdir(), key=lambda p: p.name == SIZES)
-        for file in files:
-            os.replace(file, destination / file.name)
 
 
 def _demand_equal(

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from speechbrain_e2v.files.plain_text import shown
 from speechbrain_e2v.published.checkpoint import (
     EMA,
     Published,
@@ -141,7 +142,12 @@ def _check_config(
     }
     for theirs, ours in pairs.items():
         said = config.get(theirs)
-        if ours == "num_heads" and said:
+        if said is not None and (type(said) is not int or said < 1):
+            raise ValueError(
+                f"{origin}: {theirs} is {shown(said)} in the config: not a "
+                "positive whole number."
+            )
+        if ours == "num_heads" and said and sizes["embed_dim"] % said == 0:
             sizes[ours] = said  # tensors cannot tell
         elif said is not None and said != sizes[ours]:
             raise ValueError(

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from speechbrain_e2v.lobes.lengths import CONV_STRIDES
+from speechbrain_e2v.published.emotion2vec_sizes import MAX_BLOCKS
 from speechbrain_e2v.published.state_dict_check import demand_match
 
 Shapes = Mapping[str, Sequence[int]]
@@ -131,10 +132,15 @@ def model_sizes(shapes: Shapes, origin: object) -> dict[str, Any]:
             shapes[f"feature_extractor.conv_layers.{i}.0.weight"][2]
             for i in range(len(CONV_STRIDES))
         ]
+        groups = width // per_group
     except KeyError as missing:
         raise ValueError(f"{origin} lacks the tensor {missing}.") from None
-    depth = _count(shapes, r"encoder\.layers\.(\d+)\..+")
-    positional = _count(shapes, r"encoder\.pos_conv\.(\d+)\..+")
+    except (IndexError, ValueError, ZeroDivisionError):
+        raise ValueError(
+            f"{origin}: a tensor that tells a size has an impossible shape."
+        ) from None
+    depth = _count(shapes, r"encoder\.layers\.(\d+)\..+", origin)
+    positional = _count(shapes, r"encoder\.pos_conv\.(\d+)\..+", origin)
     return {
         "embed_dim": width,
         "num_heads": max(1, width // 64),
@@ -145,7 +151,7 @@ def model_sizes(shapes: Shapes, origin: object) -> dict[str, Any]:
         "conv_strides": list(CONV_STRIDES),
         "pos_conv_width": kernel * positional,
         "pos_conv_depth": positional,
-        "pos_conv_groups": width // per_group,
+        "pos_conv_groups": groups,
     }
 
 
@@ -206,9 +212,16 @@ def stack(tensors: Mapping[str, torch.Tensor], name: str) -> torch.Tensor:
     return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
-def _count(shapes: Shapes, pattern: str) -> int:
+def _count(shapes: Shapes, pattern: str, origin: object) -> int:
     found = (re.fullmatch(pattern, name) for name in shapes)
-    return max((int(match[1]) for match in found if match), default=-1) + 1
+    indices = (int(match[1][:7]) for match in found if match)
+    count = max(indices, default=-1) + 1
+    if count > MAX_BLOCKS:
+        raise ValueError(
+            f"{origin} names layer {count - 1}; no published model has more "
+            f"than {MAX_BLOCKS}."
+        )
+    return count
 
 
 def _norm(name: str, width: int) -> dict[str, tuple[int, ...]]:

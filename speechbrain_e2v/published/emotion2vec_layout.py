@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from speechbrain_e2v.files.plain_text import shown
 from speechbrain_e2v.lobes.decoder import ConvDecoder
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.published.checkpoint import (
@@ -34,6 +35,7 @@ from speechbrain_e2v.published.head import (
     read_labels,
     read_tokens,
 )
+from speechbrain_e2v.published.sizes import checked_sizes
 from speechbrain_e2v.published.state_dict_check import demand_match
 
 ANCHOR = f"{AUDIO}.local_encoder.conv_layers.0.0.weight"
@@ -83,7 +85,7 @@ def read_emotion2vec(
         _shapes(encoder) | unexpected,
         origin,
     )
-    notes = [f"names in the file begin with {prefix}"] if prefix else []
+    notes = [f"names in the file begin with {shown(prefix)}"] if prefix else []
     found = Published(
         "funasr" if prefix or head else "fairseq",
         model.config,
@@ -111,14 +113,8 @@ def _meta_encoder(
     sizes = encoder_sizes(shapes, origin)
     if config:
         sizes = agree_with_config(sizes, config, origin)
-    kernels, strides = len(sizes["conv_kernels"]), len(sizes["conv_strides"])
-    if kernels != strides:
-        raise ValueError(
-            f"{origin} lacks tensors of the convolutions: there are {kernels} "
-            f"of {strides} layers."
-        )
     with torch.device("meta"):
-        return Emotion2vecEncoder(**sizes)
+        return Emotion2vecEncoder(**checked_sizes(sizes, origin))
 
 
 def _five_dimensional_scale(tensors: _Tensors) -> _Tensors:

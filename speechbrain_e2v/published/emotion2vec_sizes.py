@@ -6,11 +6,13 @@ of every published model. Where both speak they must agree.
 """
 
 import ast
+import math
 import operator
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from speechbrain_e2v.files.plain_text import shown
 from speechbrain_e2v.lobes.lengths import CONV_STRIDES
 from speechbrain_e2v.published.emotion2vec_names import AUDIO
 
@@ -18,6 +20,7 @@ Shapes = Mapping[str, Sequence[int]]
 
 MAX_BLOCKS = 200
 _MAX_CONVOLUTIONS = 100
+_MAX_CONVOLUTIONS_TEXT = 10_000
 _CONV = rf"{AUDIO}\.local_encoder\.conv_layers\.(\d+)\.0\.weight"
 _POSITIONAL = rf"{AUDIO}\.relative_positional_encoder\.(\d+)\.0\.weight"
 _PRENET = rf"{AUDIO}\.context_encoder\.blocks\.(\d+)\..+"
@@ -121,24 +124,27 @@ def agree_with_config(
     ...
     ValueError: x.pt: config and tensors disagree: depth is 12 in the ...
     """
-    modalities = config.get("modalities") or {}
-    audio = modalities.get("audio") or modalities.get("AUDIO") or {}
+    modalities = _settings(config, "modalities", origin)
+    audio = _settings(modalities, "audio", origin) or _settings(
+        modalities, "AUDIO", origin
+    )
     problems = [
-        f"{name} is {part[name]!r}, only {value!r} is published and supported"
+        f"{name} is {shown(part[name])}, only {value!r} is published and "
+        "supported"
         for part in (config, audio)
         for name, value in _REQUIRED.items()
         if part.get(name, value) != value
     ]
-    said = _translate(config, _MODEL_SETTINGS)
-    said |= _translate(audio, _AUDIO_SETTINGS)
-    if "pos_conv_width" in said and "pos_conv_depth" in said:
+    said = _translate(config, _MODEL_SETTINGS, origin)
+    said |= _translate(audio, _AUDIO_SETTINGS, origin)
+    if "pos_conv_width" in said and said.get("pos_conv_depth", 0) >= 1:
         # Only the kernel shows in the tensors, and it is rounded down.
         depth = sizes["pos_conv_depth"]
         kernel = max(3, said["pos_conv_width"] // said["pos_conv_depth"])
         if kernel * depth == sizes["pos_conv_width"]:
             sizes = {**sizes, "pos_conv_width": said["pos_conv_width"]}
     if audio.get("feature_encoder_spec"):
-        layers = read_convolutions(audio["feature_encoder_spec"])
+        layers = read_convolutions(audio["feature_encoder_spec"], origin)
         said["conv_channels"] = layers[0][0]
         said["conv_kernels"] = [kernel for _, kernel, _ in layers]
         strides = [stride for _, _, stride in layers]
@@ -156,31 +162,49 @@ def agree_with_config(
     return {**sizes, **said}
 
 
+def _settings(
+    part: Mapping[str, Any], name: str, origin: object
+) -> dict[str, Any]:
+    value = part.get(name)
+    if not isinstance(value, dict | None):
+        raise ValueError(
+            f"{origin}: {name} is {shown(value)} in the config: not settings."
+        )
+    return value or {}
+
+
 def _translate(
-    part: Mapping[str, Any], names: Mapping[str, str]
+    part: Mapping[str, Any], names: Mapping[str, str], origin: object
 ) -> dict[str, Any]:
     return {
-        ours: _number(theirs, part[theirs])
+        ours: _number(theirs, part[theirs], origin)
         for theirs, ours in names.items()
         if part.get(theirs) is not None
     }
 
 
-def _number(name: str, value: Any) -> int | float:
+def _number(name: str, value: Any, origin: object) -> int | float:
     if isinstance(value, str):
         # YAML 1.1 takes the published `norm_eps: 1e-05` for a text.
         try:
             return int(value) if value.isdecimal() else float(value)
         except ValueError:
             pass
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"{name} is {value!r} in the config: not a number.")
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not math.isfinite(value)
+    ):
+        raise ValueError(
+            f"{origin}: {name} is {shown(repr(value))} in the config: not a "
+            "finite number."
+        )
     return value
 
 
 def _indices(shapes: Shapes, pattern: str) -> list[int]:
     found = (re.fullmatch(pattern, name) for name in shapes)
-    return sorted(int(match[1]) for match in found if match)
+    return sorted(int(match[1][:7]) for match in found if match)
 
 
 def _depth(shapes: Shapes, pattern: str, origin: object) -> int:
@@ -240,21 +264,23 @@ def _groups(width: int, per_group: int, origin: object) -> int:
     return width // per_group
 
 
-def read_convolutions(text: str) -> list[tuple[int, ...]]:
+def read_convolutions(text: Any, origin: object) -> list[tuple[int, ...]]:
     """Read fairseq's list of (channels, kernel, stride) without running it.
 
-    >>> read_convolutions("[(32, 10, 5)] + [(32, 3, 2)] * 2")
+    >>> read_convolutions("[(32, 10, 5)] + [(32, 3, 2)] * 2", "x.pt")
     [(32, 10, 5), (32, 3, 2), (32, 3, 2)]
     """
     try:
+        if not isinstance(text, str) or len(text) > _MAX_CONVOLUTIONS_TEXT:
+            raise TypeError("not a short text")
         layers = _evaluate(ast.parse(text.strip(), mode="eval").body)
-        if all(len(layer) == 3 for layer in layers):
+        if layers and all(len(layer) == 3 for layer in layers):
             return [tuple(map(operator.index, layer)) for layer in layers]
-    except (SyntaxError, TypeError, RecursionError, MemoryError):
+    except (SyntaxError, TypeError, ValueError, RecursionError, MemoryError):
         pass
     raise ValueError(
-        f"the config's list of convolutions cannot be read: {text[:200]!r}; "
-        "expected like [(512, 10, 5)] + [(512, 3, 2)] * 4"
+        f"{origin}: the config's list of convolutions cannot be read: "
+        f"{shown(text)}; expected like [(512, 10, 5)] + [(512, 3, 2)] * 4"
     )
 
 
@@ -269,6 +295,6 @@ def _evaluate(node: ast.AST) -> Any:
             return left + right
         if isinstance(node.op, ast.Mult):
             count, layers = sorted((left, right), key=lambda v: type(v) is list)
-            if type(count) is int and 0 <= count <= _MAX_CONVOLUTIONS:
+            if count * len(layers) in range(_MAX_CONVOLUTIONS):
                 return layers * count
     raise TypeError("not a list of convolutions")

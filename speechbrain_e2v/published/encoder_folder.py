@@ -1,43 +1,72 @@
 """Encoder folders: weights, sizes and origin, readable by people and tools.
 
 A folder holds ``encoder.safetensors``, ``encoder.yaml`` (sizes, plain yaml),
-``card.json`` (origin, corpora heard in training) and a README made of them.
-Nothing in it is code.
+``card.json`` (origin, corpora heard in training) and a README made of them;
+where the encoder came with a classification head, that too. Nothing in it is
+code, and the card has digests that are compared whenever it is loaded.
 """
 
+import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 import yaml
 from safetensors.torch import save
 
+from speechbrain_e2v.files.atomic import replaced_file
+from speechbrain_e2v.files.documents import BadDocument, read_json, read_yaml
+from speechbrain_e2v.files.plain_text import demand_plain_text
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
+from speechbrain_e2v.published.head import Label, PublishedHead
+from speechbrain_e2v.published.sizes import EncoderSizes, build_encoder
 from speechbrain_e2v.published.state_dict_check import (
-    check_state,
+    demand_match,
     read_safetensors,
 )
 
 WEIGHTS, SIZES, CARD = "encoder.safetensors", "encoder.yaml", "card.json"
+HEAD_WEIGHTS, HEAD_LABELS = "head.safetensors", "labels.json"
+_WAY_OUT = "copy the encoder folder again from where it was written"
+
+
+class _Card(msgspec.Struct):
+    """What is read of a card; other keys are free."""
+
+    name: str = ""
+    labels: list[str] | None = None
+    pretraining: dict[str, float | None] | None = None
+    finetuning: dict[str, float | None] | None = None
+    weights_sha256: str | None = None
+    sizes_sha256: str | None = None
+    head_sha256: str | None = None
 
 
 def weights_digest(module: torch.nn.Module) -> str:
     """SHA-256 of names, shapes and values of parameters and buffers."""
+    return _digest(module.state_dict())
+
+
+def _digest(state: Mapping[str, torch.Tensor]) -> str:
     digest = hashlib.sha256()
-    for name, value in sorted(module.state_dict().items()):
+    for name, value in sorted(state.items()):
         digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        digest.update(value.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()
 
 
 def save_encoder(
-    folder: str | Path, encoder: Emotion2vecEncoder, card: Mapping[str, Any]
+    folder: str | Path,
+    encoder: Emotion2vecEncoder,
+    card: Mapping[str, Any],
+    head: PublishedHead | None = None,
 ) -> Path:
-    """Write an encoder folder; each file appears whole or not at all.
+    """Write an encoder folder: all of its files, or none when one fails.
 
     The card holds what a reader should know: ``origin``, ``pretraining``
     (corpora and hours), ``finetuning``, ``updates``, ``licence``, ...
@@ -53,34 +82,59 @@ def save_encoder(
     True
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    state = {
-        name: value.detach().cpu().contiguous()
-        for name, value in encoder.state_dict().items()
-    }
     card = {
         **card,
         "parameters": sum(p.numel() for p in encoder.parameters()),
         "weights_sha256": weights_digest(encoder),
+        "sizes_sha256": _sizes_digest(encoder.config),
     }
+    # Opened in this order and renamed in the reverse one: the sizes, which
+    # make a folder an encoder folder, come last.
     files = {
-        WEIGHTS: save(state),
         SIZES: yaml.safe_dump(encoder.config, sort_keys=False).encode(),
-        CARD: json.dumps(card, indent=1, ensure_ascii=False).encode(),
-        "README.md": _readme(card).encode(),
+        WEIGHTS: save(_plain(encoder.state_dict())),
     }
-    for name, content in files.items():
-        temporary = folder / f".{name}.tmp"
-        temporary.write_bytes(content)
-        os.replace(temporary, folder / name)
+    if head is not None:
+        tensors = {"weight": head.weight, "bias": head.bias}
+        card |= {"labels": head.ids, "head_sha256": _digest(tensors)}
+        files[HEAD_WEIGHTS] = save(_plain(tensors))
+        files[HEAD_LABELS] = _json([asdict(label) for label in head.labels])
+    files[CARD] = _json(card)
+    files["README.md"] = _readme(card).encode()
+    with contextlib.ExitStack() as stack:
+        for name, content in files.items():
+            file = stack.enter_context(replaced_file(folder / name))
+            file.write_bytes(content)
+    if head is None:  # an earlier encoder's
+        for name in (HEAD_WEIGHTS, HEAD_LABELS):
+            (folder / name).unlink(missing_ok=True)
     return folder
+
+
+def _plain(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {k: v.detach().cpu().contiguous() for k, v in state.items()}
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, indent=1, ensure_ascii=False).encode()
+
+
+def _sizes_digest(sizes: Mapping[str, Any]) -> str:
+    """SHA-256 of the values, however the file spells them."""
+    values = {
+        name: float(value) if isinstance(value, int) else value
+        for name, value in sizes.items()
+    }
+    text = json.dumps(values, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def load_encoder(folder: str | Path) -> Emotion2vecEncoder:
     """Read an encoder folder, in evaluation mode.
 
     FileNotFoundError when one of its files is missing, ValueError when sizes
-    and weights do not fit each other, name by name.
+    and weights do not fit each other, name by name, or a file is not what the
+    card's digest says.
     """
     folder = Path(folder)
     for name in (SIZES, WEIGHTS):
@@ -89,23 +143,68 @@ def load_encoder(folder: str | Path) -> Emotion2vecEncoder:
                 f"{folder} is no encoder folder: {name} is missing. Give the "
                 "`encoder` folder that pre-training wrote."
             )
-    try:
-        config = yaml.safe_load((folder / SIZES).read_text("utf-8"))
-        encoder = Emotion2vecEncoder(**config)
-    except (yaml.YAMLError, TypeError) as error:
-        raise ValueError(
-            f"{folder / SIZES} does not describe an encoder: {error}"
-        ) from error
+    sizes = read_sizes(folder)
     state = read_safetensors(folder / WEIGHTS)
-    check_state(encoder, state, folder / WEIGHTS)
-    encoder.load_state_dict(state)
-    return encoder.eval()
+    card = read_card(folder)
+    _demand_digest(folder / WEIGHTS, _digest(state), card, "weights_sha256")
+    return build_encoder(sizes, state, folder / WEIGHTS)
+
+
+def read_sizes(folder: str | Path) -> dict[str, Any]:
+    """Read the arguments of Emotion2vecEncoder from an encoder folder."""
+    path = Path(folder) / SIZES
+    kind = EncoderSizes
+    sizes = msgspec.structs.asdict(read_yaml(path, kind, way_out=_WAY_OUT))
+    found = _sizes_digest(sizes)
+    _demand_digest(path, found, read_card(folder), "sizes_sha256")
+    return sizes
 
 
 def read_card(folder: str | Path) -> dict[str, Any]:
-    """Return the card of an encoder folder as a dict, empty without one."""
+    """Return the card of an encoder folder, empty without one."""
     path = Path(folder) / CARD
-    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    read_json(path, _Card, way_out=_WAY_OUT)
+    card = read_json(path, dict[str, Any], way_out=_WAY_OUT)
+    demand_plain_text(card, path)
+    return card
+
+
+def load_head(folder: str | Path) -> PublishedHead | None:
+    """Read the head of an encoder folder, None when it has none."""
+    folder = Path(folder)
+    path = folder / HEAD_WEIGHTS
+    if not path.is_file():
+        return None
+    labels = read_json(folder / HEAD_LABELS, list[Label], way_out=_WAY_OUT)
+    demand_plain_text([asdict(row) for row in labels], folder / HEAD_LABELS)
+    tensors, card = read_safetensors(path), read_card(folder)
+    _demand_digest(path, _digest(tensors), card, "head_sha256")
+    classes = len(labels)
+    shapes = {name: tuple(value.shape) for name, value in tensors.items()}
+    width = shapes.get("weight", (0, 0))[-1]
+    expected = {"weight": (classes, width), "bias": (classes,)}
+    demand_match(expected, shapes, path)
+    head = PublishedHead(tensors["weight"], tensors["bias"], tuple(labels))
+    if card.get("labels") not in (None, head.ids):
+        raise BadDocument(
+            f"{folder / HEAD_LABELS}: the labels are {head.ids}, but those of "
+            f"{CARD} are {card['labels']}: {_WAY_OUT}."
+        )
+    return head
+
+
+def _demand_digest(
+    path: Path, found: str, card: Mapping[str, Any], key: str
+) -> None:
+    expected = card.get(key)
+    if expected is not None and found != expected:
+        raise ValueError(
+            f"{path} is not what was written: its content has the SHA-256 "
+            f"{found[:12]}..., {CARD} says {key} {expected[:12]}...: "
+            f"{_WAY_OUT}."
+        )
 
 
 def _readme(card: Mapping[str, Any]) -> str:
@@ -117,12 +216,12 @@ def _readme(card: Mapping[str, Any]) -> str:
     )
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: Any) -> str:
     if isinstance(value, list):
-        return "<br>".join(map(str, value))
-    if not isinstance(value, dict):
-        return value
-    return ", ".join(
-        str(key) if item is None else f"{key}: {_cell(item)}"
-        for key, item in value.items()
-    )
+        return "<br>".join(map(_cell, value))
+    if isinstance(value, dict):
+        return ", ".join(
+            str(key) if item is None else f"{key}: {_cell(item)}"
+            for key, item in value.items()
+        )
+    return " ".join(str(value).split()).replace("|", "\\|")

@@ -1,13 +1,13 @@
 """Which file of a folder holds the weights, and what lies around them."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
+from speechbrain_e2v.files.documents import read_json, read_yaml
+from speechbrain_e2v.files.plain_text import shown
 from speechbrain_e2v.published.checkpoint import EMA
 from speechbrain_e2v.published.state_dict_check import read_safetensors
 from speechbrain_e2v.published.to_container import to_container
@@ -55,7 +55,7 @@ def find_files(path: str | Path) -> Files:
     Raises FileNotFoundError without weights, ValueError with several.
     """
     path = Path(path)
-    if not path.exists():
+    if not path.is_file() and not path.is_dir():  # a pipe would never end
         raise FileNotFoundError(f"there is no file or folder {path}")
     if path.is_dir():
         weights, folder = _weights_in(path), path
@@ -118,22 +118,28 @@ def read_files(
     for key, value in content.items():
         if key not in (wrapper, *_CONFIGS) and not _is_empty(value):
             dropped[str(key)] = _KNOWN_PARTS.get(key, "not part of the model")
-    inside = [content[key] for key in _CONFIGS if content.get(key)]
-    if config is None and inside:
-        plain = to_container(inside[0])
+    inside = [content.get(key) for key in _CONFIGS]
+    filled = [value for value in inside if not _is_empty(value)]
+    if config is None and filled:
+        try:
+            plain = to_container(filled[0])
+        except ValueError as error:
+            raise ValueError(f"{origin}: {error}") from None
         config = plain if isinstance(plain, dict) else None
     return _flat(content[wrapper], origin), config, dropped
 
 
 def _flat(state: dict, origin: Path) -> Tensors:
     state = dict(dict.items(state))
-    teacher = state.pop("_ema", None) or {}
+    teacher = state.pop("_ema", None)
+    teacher = {} if teacher is None else teacher
     if not isinstance(teacher, dict) or not all(
         isinstance(value, torch.Tensor) for value in dict.values(teacher)
     ):
         raise ValueError(f"{origin}: the teacher (_ema) is no set of tensors.")
+    teacher = dict(dict.items(teacher))
     odd = [
-        str(name)[:200]
+        shown(name)
         for name, value in state.items()
         if not (isinstance(name, str) and isinstance(value, torch.Tensor))
     ]
@@ -142,8 +148,15 @@ def _flat(state: dict, origin: Path) -> Tensors:
             f"{origin} holds no state of a model: "
             + (f"{odd[:5]} are no tensors." if odd else "there are no tensors.")
         )
-    named = {f"{EMA}{name}": value for name, value in dict.items(teacher)}
-    return state | named
+    tensors = state | {f"{EMA}{n}": value for n, value in teacher.items()}
+    needed = sum(v.numel() * v.itemsize for v in tensors.values())
+    size = origin.stat().st_size
+    if needed > 2 * size:
+        raise ValueError(
+            f"{origin} has {size:,} bytes, but tensors of {needed:,} that "
+            "share them: this is no published checkpoint."
+        )
+    return tensors
 
 
 def _is_empty(value: object) -> bool:
@@ -151,13 +164,5 @@ def _is_empty(value: object) -> bool:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    text = path.read_text("utf-8-sig")
-    try:
-        config = (
-            json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-        )
-    except (ValueError, yaml.YAMLError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"{path} holds no settings.")
-    return config
+    read = read_json if path.suffix == ".json" else read_yaml
+    return read(path, dict[str, Any], way_out="get it from its origin")

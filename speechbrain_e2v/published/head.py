@@ -5,18 +5,17 @@ The head is one linear layer on the mean over frames. Its labels come from
 outputs that were never trained, which must not get probability.
 """
 
-import json
 import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
 from torch.nn.functional import linear
 
-from speechbrain_e2v.files.atomic import replace_text
-from speechbrain_e2v.published.state_dict_check import read_safetensors
+from speechbrain_e2v.files.documents import BadDocument, read_json
+from speechbrain_e2v.files.plain_text import demand_plain_text
 
 NINE_TOKENS = (
     "生气/angry",
@@ -31,6 +30,8 @@ NINE_TOKENS = (
 )
 """Order of the published emotion2vec+ outputs."""
 
+_MAX_TOKENS_BYTES = 2**20
+_WAY_OUT = "get the file from where the weights are from"
 _SPELLINGS = {
     "angry": "angry anger 生气 愤怒",
     "disgusted": "disgusted disgust 厌恶",
@@ -45,7 +46,6 @@ _SPELLINGS = {
 _STABLE = {
     word: name for name, words in _SPELLINGS.items() for word in words.split()
 }
-HEAD_WEIGHTS, HEAD_LABELS = "head.safetensors", "labels.json"
 
 
 @dataclass(frozen=True)
@@ -109,10 +109,10 @@ def read_labels(tokens: Sequence[str]) -> tuple[Label, ...]:
         used = not token.startswith("unuse")
         name = _stable_id(token) if used else f"unuse_{index}"
         labels.append(Label(name, token, used))
-    ids = [label.id for label in labels]
-    double = sorted({name for name in ids if ids.count(name) > 1})
+    counts = Counter(label.id for label in labels)
+    double = sorted(name for name, count in counts.items() if count > 1)
     if double:
-        raise ValueError(f"tokens.txt has several lines for {double}.")
+        raise ValueError(f"tokens.txt has several lines for {double[:5]}.")
     return tuple(labels)
 
 
@@ -128,31 +128,26 @@ def _stable_id(token: str) -> str:
 
 def read_tokens(path: str | Path) -> tuple[Label, ...]:
     """Read ``tokens.txt`` (or a json list): one label a line."""
-    text = Path(path).read_text("utf-8-sig")
-    if Path(path).suffix == ".json":
-        return read_labels(json.loads(text))
-    return read_labels([line.strip() for line in text.splitlines() if line])
+    path = Path(path)
+    if path.suffix == ".json":
+        tokens = read_json(path, list[str], _MAX_TOKENS_BYTES, _WAY_OUT)
+    else:
+        tokens = _lines(path)
+    demand_plain_text(tokens, path)
+    return read_labels(tokens)
 
 
-def save_head(folder: str | Path, head: PublishedHead) -> None:
-    """Write a head beside an encoder: ``head.safetensors``, ``labels.json``."""
-    tensors = {"weight": head.weight, "bias": head.bias}
-    tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    path = Path(folder) / HEAD_WEIGHTS
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(save(tensors))
-    temporary.replace(path)
-    rows = [asdict(label) for label in head.labels]
-    text = json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
-    replace_text(Path(folder) / HEAD_LABELS, text)
-
-
-def load_head(folder: str | Path) -> PublishedHead | None:
-    """Read the head of an encoder folder, None when it has none."""
-    folder = Path(folder)
-    if not (folder / HEAD_WEIGHTS).is_file():
-        return None
-    rows = json.loads((folder / HEAD_LABELS).read_text("utf-8"))
-    labels = tuple(Label(**row) for row in rows)
-    tensors = read_safetensors(folder / HEAD_WEIGHTS)
-    return PublishedHead(tensors["weight"], tensors["bias"], labels)
+def _lines(path: Path) -> list[str]:
+    problem = ""
+    if not path.is_file():
+        problem = "no regular file"
+    elif path.stat().st_size > _MAX_TOKENS_BYTES:
+        problem = f"more than {_MAX_TOKENS_BYTES} bytes"
+    else:
+        try:
+            text = path.read_text("utf-8-sig")
+        except UnicodeDecodeError as error:
+            problem = str(error)
+    if problem:
+        raise BadDocument(f"{path}: {problem}: {_WAY_OUT}.")
+    return [line.strip() for line in text.splitlines() if line]

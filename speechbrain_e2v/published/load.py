@@ -12,15 +12,17 @@ from speechbrain_e2v.published.encoder_folder import (
     SIZES,
     WEIGHTS,
     load_encoder,
+    load_head,
     read_card,
 )
-from speechbrain_e2v.published.head import PublishedHead, load_head
+from speechbrain_e2v.published.head import PublishedHead
 from speechbrain_e2v.published.hub import resolve
 from speechbrain_e2v.published.known_checkpoints import (
     card_of,
     known_checkpoint,
 )
 from speechbrain_e2v.published.read import read_published
+from speechbrain_e2v.published.sizes import build_encoder
 
 
 @dataclass
@@ -92,10 +94,11 @@ def read_pretrained(
             "with speechbrain_e2v.published.read.read_published."
         )
     with torch.random.fork_rng(devices=[]):  # loading changes no seed
-        encoder = Emotion2vecEncoder(**published.sizes)
-    encoder.load_state_dict(published.encoder)
+        encoder = build_encoder(
+            published.sizes, published.encoder, published.weights_file
+        )
     return Pretrained(
-        encoder.eval(),
+        encoder,
         _card(source, path, published),
         published.layout,
         published.weights_file,

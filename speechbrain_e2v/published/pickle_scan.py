@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch._utils import IMPORT_MAPPING, NAME_MAPPING  # as torch reads names
 
+from speechbrain_e2v.files.plain_text import shown
 from speechbrain_e2v.published.pickle_names import (
     CALLS,
     PARAMETER,
@@ -97,7 +98,8 @@ def scan_pickle(stream: io.BytesIO) -> Scan:
     speechbrain_e2v.published.pickle_scan.RefusedPickle: it asks for ...
     """
     machine, foreign = _Machine(), None
-    texts, protocol = machine.scan.texts, 2
+    texts: list[str] = machine.scan.texts
+    protocol: Any = 2
     try:
         for opcode, argument, _ in pickletools.genops(stream):
             kind = opcode.name
@@ -218,9 +220,9 @@ class _Machine:
         full = f"{IMPORT_MAPPING.get(module, module)}.{qualified}"
         if not is_allowed(full):
             raise RefusedPickle(
-                f"it asks for {full}, which no file of weights needs; nothing "
-                "of it was run. Get the file from its official origin; if "
-                "that is where it is from, report the name"
+                f"it asks for {shown(full)}, which no file of weights needs; "
+                "nothing of it was run. Get the file from its official "
+                "origin; if that is where it is from, report the name"
             )
         self.scan.names.add(full)
         if len(self.scan.names) > _MAX_NAMES:

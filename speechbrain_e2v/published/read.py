@@ -7,6 +7,7 @@ needed, and nothing in a file is run.
 from pathlib import Path
 from typing import Any
 
+from speechbrain_e2v.files.plain_text import shown
 from speechbrain_e2v.published.checkpoint import Published, prefix_of
 from speechbrain_e2v.published.data2vec1_layout import read_data2vec1
 from speechbrain_e2v.published.data2vec1_names import (
@@ -45,7 +46,7 @@ def read_published(path: str | Path) -> Published:
         None,
     )
     if read is None:
-        some = ", ".join(list(tensors)[:5])[:500]
+        some = ", ".join(map(shown, list(tensors)[:5]))
         raise ValueError(
             f"{origin} is none of the known layouts (emotion2vec, data2vec "
             f"2.0 audio, data2vec audio): its tensors are {some}, ... If it "

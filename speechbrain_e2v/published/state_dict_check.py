@@ -14,6 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from speechbrain.dataio.encoder import CategoricalEncoder
 
+from speechbrain_e2v.files.plain_text import shown
+
 
 def demand_match(
     expected: Mapping[str, Sequence[int]],
@@ -30,7 +32,7 @@ def demand_match(
       a is (3,), should be (1,)
     """
     expected = {name: tuple(shape) for name, shape in expected.items()}
-    found = {name: tuple(shape) for name, shape in found.items()}
+    found = {shown(name): tuple(shape) for name, shape in found.items()}
     problems = [
         f"missing {name} {shape}"
         for name, shape in expected.items()
@@ -65,9 +67,11 @@ def check_state(
 
 def read_safetensors(path: str | Path) -> dict[str, torch.Tensor]:
     """Read a safetensors file, ValueError when it is damaged."""
+    if not Path(path).is_file():  # a pipe would never end
+        raise FileNotFoundError(f"there is no file {path}")
     try:
         return load_file(path)
-    except SafetensorError as error:
+    except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
         raise ValueError(
             f"{path} is not a whole safetensors file ({error}): copy, "
             "download or export it again."

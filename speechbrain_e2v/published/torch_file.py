@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 import torch
 
+from speechbrain_e2v.files.plain_text import shown
 from speechbrain_e2v.published.pickle_names import REAL
 from speechbrain_e2v.published.pickle_scan import (
     DAMAGED,
@@ -86,7 +87,7 @@ def load_torch_file(path: str | Path, max_bytes: int = MAX_BYTES) -> Any:
                 path, map_location="cpu", mmap=in_zip, weights_only=True
             )
     except Exception as error:  # whatever torch's parsing meets
-        reason = str(error).partition("\n")[0][:200]
+        reason = shown(str(error).partition("\n")[0])
         raise BrokenCheckpoint(
             f"{path}: torch cannot read it ({type(error).__name__}: {reason}); "
             f"{DAMAGED}."
@@ -117,20 +118,21 @@ def _scan_zip(file: BinaryIO, size: int) -> Scan:
                 raise BrokenCheckpoint("it was written on a big-endian machine")
             bad = archive.testzip()
             if bad is not None:
-                raise BrokenCheckpoint(f"{bad} fails its CRC; {DAMAGED}")
+                raise BrokenCheckpoint(f"{shown(bad)} fails its CRC; {DAMAGED}")
             pickled = archive.read(entries[f"{root}data.pkl"])
     except BrokenCheckpoint:
         raise
     except Exception as error:  # zipfile raises whatever it stumbles over
         raise BrokenCheckpoint(
-            f"it is not a whole zip archive ({error}); {DAMAGED}"
+            f"it is not a whole zip archive ({shown(error)}); {DAMAGED}"
         ) from error
     scan = scan_pickle(io.BytesIO(pickled))
     for key, (count, dtype) in scan.storages.items():
         entry = entries.get(f"{root}data/{key}")
         if entry is None or entry.file_size != count * dtype.itemsize:
             raise BrokenCheckpoint(
-                f"storage {key} is missing or has another size; {DAMAGED}"
+                f"storage {shown(key)} is missing or has another size; "
+                f"{DAMAGED}"
             )
     return scan
 
@@ -148,12 +150,12 @@ def _checked_entries(
     for entry in archive.infolist():
         if entry.compress_type != zipfile.ZIP_STORED:
             raise BrokenCheckpoint(
-                f"{entry.filename} is compressed ({entry.compress_size} to "
-                f"{entry.file_size} bytes). torch.save never compresses, so "
-                "this may be a bomb; it was not unpacked"
+                f"{shown(entry.filename)} is compressed "
+                f"({entry.compress_size} to {entry.file_size} bytes), which "
+                "torch.save never does: perhaps a bomb, it was not unpacked"
             )
         if entry.filename in entries:
-            raise BrokenCheckpoint(f"it holds {entry.filename} twice")
+            raise BrokenCheckpoint(f"it holds {shown(entry.filename)} twice")
         entries[entry.filename] = entry
     declared = sum(entry.file_size for entry in entries.values())
     if declared > size:

@@ -1,13 +1,13 @@
 """Writing the published layouts, so that other programs read our encoders."""
 
-import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 
-from speechbrain_e2v.files.atomic import replace_text
+from speechbrain_e2v.files.atomic import replace_text, replaced_file
 from speechbrain_e2v.published.emotion2vec_names import published_parameters
 from speechbrain_e2v.published.load import Pretrained
 
@@ -38,7 +38,8 @@ def write_fairseq(path: str | Path, pretrained: Pretrained) -> Path:
         "extra_state": {},
         "last_optimizer_state": None,
     }
-    return _save(path, content)
+    _save(path, content)
+    return Path(path)
 
 
 def write_funasr(folder: str | Path, pretrained: Pretrained) -> Path:
@@ -154,13 +155,14 @@ def _renamed(
     }
 
 
-def _save(path: str | Path, content: dict[str, Any]) -> Path:
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        torch.save(content, temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+def _save(path: str | Path, content: dict[str, Any]) -> None:
+    with replaced_file(path) as unfinished:
+        try:
+            torch.save(content, unfinished)
+        except RuntimeError as error:  # torch's way to say so
+            free = shutil.disk_usage(unfinished.parent).free
+            raise OSError(
+                f"{path} could not be written: {str(error).splitlines()[0]}; "
+                f"{free / 1e6:,.0f} MB are free there, make room or choose "
+                "another disk"
+            ) from error

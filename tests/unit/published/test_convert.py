@@ -17,8 +17,8 @@ from unit.published.published_tiny import (
 )
 
 from speechbrain_e2v.published import convert, known_checkpoints
-from speechbrain_e2v.published.encoder_folder import load_encoder
-from speechbrain_e2v.published.head import NINE_TOKENS, load_head
+from speechbrain_e2v.published.encoder_folder import load_encoder, load_head
+from speechbrain_e2v.published.head import NINE_TOKENS
 from speechbrain_e2v.published.load import read_pretrained
 from speechbrain_e2v.tools import convert as tool
 

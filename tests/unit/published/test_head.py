@@ -51,3 +51,20 @@ def test_files(tmp_path):
         "a",
         "b",
     ]
+
+
+def test_tokens_that_cannot_be_read(tmp_path):
+    path = tmp_path / "tokens.txt"
+    for content, named in (
+        ("colère\n".encode("latin-1"), "utf-8"),
+        (b"\x1b[2Jangry\n", "cannot be shown"),
+        (b"a" * 2_000_000, "more than"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=named) as error:
+            read_tokens(path)
+        assert str(path) in str(error.value)
+        assert "\n" not in str(error.value)
+    (tmp_path / "tokens.json").write_text('{"a": 1}')
+    with pytest.raises(ValueError, match=r"tokens\.json: expected `array`"):
+        read_tokens(tmp_path / "tokens.json")
