@@ -19,10 +19,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from speechbrain_e2v.corpora.download import Download
 from speechbrain_e2v.corpora.folders import match_names
 from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
 from speechbrain_e2v.corpora.utterance import Utterance
+from speechbrain_e2v.files.download import Download
 
 NAME = re.compile(
     r"([FM])_(\d\d)_([A-Z]+)_S_(\d+)_"

@@ -16,10 +16,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from speechbrain_e2v.corpora.download import Download
 from speechbrain_e2v.corpora.folders import match_names
 from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
 from speechbrain_e2v.corpora.utterance import Utterance
+from speechbrain_e2v.files.download import Download
 
 NAME = re.compile(r"(S([MF])\d+)_F(\d+)_([AHNS])(\d+)\.wav")
 FOLDERS = {"A": "Angry", "H": "Happy", "N": "Neutral", "S": "Sad"}

@@ -9,8 +9,8 @@ from typing import Any
 
 from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.corpora.corpus import Corpus
-from speechbrain_e2v.corpora.download import fetch, require_room
 from speechbrain_e2v.files.atomic import replace_text, unfinished_folder
+from speechbrain_e2v.files.download import fetch, require_room
 
 MARKER = ".downloaded.json"
 
@@ -20,10 +20,10 @@ def download_corpus(
 ) -> list[str]:
     """Fetch and unpack a corpus; names of the archives that were not there.
 
-    ``options`` are those of :func:`speechbrain_e2v.corpora.download.fetch`.
+    ``options`` are those of :func:`speechbrain_e2v.files.download.fetch`.
 
     Raises ValueError when the origin allows no unattended download, or as
-    :func:`~speechbrain_e2v.corpora.download.fetch` and :func:`unpack`.
+    :func:`~speechbrain_e2v.files.download.fetch` and :func:`unpack`.
     """
     if not corpus.downloads:
         raise ValueError(

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from speechbrain_e2v.corpora.download import Download
 from speechbrain_e2v.corpora.utterance import Utterance
+from speechbrain_e2v.files.download import Download
 
 COUNTED = ("utts", "speakers", "hours", "per_class", "per_split")
 _HOURS_TOLERANCE = 0.01

@@ -1,4 +1,4 @@
-"""Fetching a corpus from its origin: resumed, checked, never half there."""
+"""Fetching a file from its origin: resumed, checked, never half there."""
 
 import hashlib
 import http.client
@@ -41,6 +41,7 @@ class Download:
     name: str  # of the file here
     md5: str | None = None  # as published, if it is
     size: int | None = None  # bytes, if published
+    room: int = 2  # times its size: what is packed grows once unpacked
 
 
 class _Interrupted(Exception):
@@ -144,8 +145,8 @@ def _transfer(
         length = response.headers.get("Content-Length")
         total = start + int(length) if length else download.size
         if total is not None:
-            # What is packed is at least as big once unpacked.
-            require_room(part.parent, 2 * total - start, download.name)
+            needed = download.room * total - start
+            require_room(part.parent, needed, download.name)
         version = response.headers.get("ETag", "")
         if not version or version.startswith("W/"):
             version = response.headers.get("Last-Modified")
