@@ -33,7 +33,7 @@ class Published:
     head: PublishedHead | None = None
     dropped: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    weights_file: Path | None = None
+    weights_file: Path = Path()
     config: dict[str, Any] | None = None
 
     @property

@@ -1,6 +1,5 @@
 """Conversion between published checkpoints and encoder folders."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from speechbrain_e2v.published.encoder_folder import (
     load_head,
     save_encoder,
 )
+from speechbrain_e2v.published.hub import sha256
 from speechbrain_e2v.published.load import Pretrained, read_pretrained
 from speechbrain_e2v.published.parity import fingerprint
 from speechbrain_e2v.published.write import write_fairseq, write_funasr
@@ -92,15 +92,6 @@ def _provenance(model: Pretrained) -> dict[str, Any]:
         "left_out": model.left_out,
         "written_by": f"speechbrain_e2v {__version__}",
     }
-
-
-def sha256(path: str | Path) -> str:
-    """Hash a file, in blocks."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _demand_equal(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+_FAIRSEQ = "https://dl.fbaipublicfiles.com/fairseq"
 _FUNASR_LICENCE = "FunASR Model Open Source License Agreement 1.1"
 _FUNASR_NOTICE = (
     "Weights under the FunASR Model License 1.1: attribute origin and authors "
@@ -54,6 +55,7 @@ class KnownCheckpoint:
     num_extra_tokens: int = 0
     finetuning: dict[str, float | None] = field(default_factory=dict)
     hub_id: str | None = None
+    url: str | None = None  # of the file, where no hub has it
     aliases: tuple[str, ...] = ()
     remark: str = ""
 
@@ -76,8 +78,8 @@ def _emotion2vec(
         10,
         finetuning or {},
         f"emotion2vec/{name}",
-        (f"iic/{name}", f"damo/{name}"),
-        remark,
+        aliases=(f"iic/{name}", f"damo/{name}"),
+        remark=remark,
     )
 
 
@@ -88,11 +90,12 @@ KNOWN = (
     KnownCheckpoint(
         "data2vec2_base_libri",
         "Baevski et al., data2vec 2.0 (arXiv 2212.07525), "
-        "https://dl.fbaipublicfiles.com/fairseq/data2vec2/base_libri.pt",
+        f"{_FAIRSEQ}/data2vec2/base_libri.pt",
         "MIT",
         _FAIRSEQ_NOTICE,
         _LIBRISPEECH,
-        aliases=("base_libri",),
+        url=f"{_FAIRSEQ}/data2vec2/base_libri.pt",
+        aliases=("base_libri", "data2vec2-base"),
         remark="where emotion2vec's pre-training started from",
     ),
     _emotion2vec(
@@ -125,7 +128,7 @@ KNOWN = (
     KnownCheckpoint(
         "data2vec_audio_base_ls",
         "Baevski et al., data2vec (arXiv 2202.03555), "
-        "https://dl.fbaipublicfiles.com/fairseq/data2vec/audio_base_ls.pt",
+        f"{_FAIRSEQ}/data2vec/audio_base_ls.pt",
         "MIT",
         _FAIRSEQ_NOTICE,
         _LIBRISPEECH,

@@ -15,8 +15,11 @@ from speechbrain_e2v.published.encoder_folder import (
     load_head,
     read_card,
 )
+from speechbrain_e2v.published.encoder_folder import (
+    read_sizes as read_folder_sizes,
+)
 from speechbrain_e2v.published.head import PublishedHead
-from speechbrain_e2v.published.hub import resolve
+from speechbrain_e2v.published.hub import origin_of, resolve
 from speechbrain_e2v.published.known_checkpoints import (
     card_of,
     known_checkpoint,
@@ -51,8 +54,9 @@ def load_pretrained(
     """Load an encoder, in evaluation mode, and its card.
 
     The source is an encoder folder, the output folder of a pre-training run,
-    a fairseq file, a FunASR folder or file, or a hub id
-    (``emotion2vec/emotion2vec_base``). Raises FileNotFoundError when there is
+    a fairseq file, a FunASR folder or file, a hub id
+    (``emotion2vec/emotion2vec_base``) or a known name (``data2vec2-base``,
+    see `published.hub`). Raises FileNotFoundError when there is
     no such thing, here or on the hub, and ValueError when it is refused,
     damaged, incomplete or of another kind, with every missing, unexpected and
     mis-shaped tensor.
@@ -85,14 +89,7 @@ def read_pretrained(
                 load_head(folder),
             )
     published = read_published(path)
-    if published.layout in ("data2vec1", "huggingface"):
-        raise ValueError(
-            f"{source} is data2vec v1 ({published.sizes['depth']} layers of "
-            f"width {published.sizes['embed_dim']}; every tensor was "
-            "recognised), which is another architecture than emotion2vec's: "
-            "no encoder folder can be made of it. Its weights can be read "
-            "with speechbrain_e2v.published.read.read_published."
-        )
+    _demand_emotion2vec(source, published)
     with torch.random.fork_rng(devices=[]):  # loading changes no seed
         encoder = build_encoder(
             published.sizes, published.encoder, published.weights_file
@@ -110,12 +107,38 @@ def read_pretrained(
     )
 
 
+def read_sizes(
+    source: str | Path, local_files_only: bool = False
+) -> dict[str, Any]:
+    """Read the arguments of Emotion2vecEncoder off anything above.
+
+    An encoder of them has the published architecture and random weights.
+    """
+    path = resolve(source, local_files_only)
+    for folder in (path, path / "encoder"):
+        if (folder / SIZES).is_file():
+            return read_folder_sizes(folder)
+    published = read_published(path)
+    _demand_emotion2vec(source, published)
+    return published.sizes
+
+
+def _demand_emotion2vec(source: str | Path, published: Published) -> None:
+    if published.layout in ("data2vec1", "huggingface"):
+        raise ValueError(
+            f"{source} is data2vec v1 ({published.sizes['depth']} layers of "
+            f"width {published.sizes['embed_dim']}; every tensor was "
+            "recognised), which is another architecture than emotion2vec's: "
+            "no encoder folder can be made of it. Its weights can be read "
+            "with speechbrain_e2v.published.read.read_published."
+        )
+
+
 def _card(
     source: str | Path, path: Path, published: Published
 ) -> dict[str, Any]:
     parts = [*Path(str(source)).parts[-2:], *path.parts[-4:]]
-    if published.weights_file is not None:
-        parts += published.weights_file.parts[-4:]
+    parts += published.weights_file.parts[-4:]
     names = [str(source)]
     for part in parts:  # the hub's folders are models--owner--name
         names += [part.split("--")[-1], Path(part).stem]
@@ -123,6 +146,7 @@ def _card(
     # A path of this machine tells others nothing: the name is enough.
     named = Path(source).name if Path(source).exists() else str(source)
     card |= {"source": named, "source_layout": published.layout}
+    card |= origin_of(published.weights_file)
     if published.head is not None:
         card["labels"] = published.head.ids
     if published.notes:
