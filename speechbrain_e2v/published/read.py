@@ -35,8 +35,10 @@ def read_published(path: str | Path) -> Published:
     or mis-shaped tensors.
     """
     files = find_files(path)
-    origin = files.weights
     tensors, config, dropped = read_files(files)
+    origin: object = files.weights
+    if files.config is not None:
+        origin = f"{origin} (with {files.config.name})"
     read = next(
         (
             reader
@@ -56,7 +58,7 @@ def read_published(path: str | Path) -> Published:
     published = read(tensors, _model_part(config), origin, files.tokens)
     _demand_normalised_audio(config or {}, origin)
     published.dropped = dropped | published.dropped
-    published.config, published.weights_file = config, origin
+    published.config, published.weights_file = config, files.weights
     return published
 
 
@@ -69,7 +71,7 @@ def _model_part(config: dict[str, Any] | None) -> dict[str, Any] | None:
     return config
 
 
-def _demand_normalised_audio(config: dict[str, Any], origin: Path) -> None:
+def _demand_normalised_audio(config: dict[str, Any], origin: object) -> None:
     for part in (config, config.get("task"), config.get("model_conf")):
         if isinstance(part, dict) and part.get("normalize") is False:
             raise ValueError(
