@@ -17,12 +17,14 @@ from speechbrain_e2v.corpora.audio_header import (
     read_header,
 )
 from speechbrain_e2v.corpora.ffmpeg import FFMPEG_SUFFIXES, FfmpegAudio
+from speechbrain_e2v.corpora.folders import printable
 from speechbrain_e2v.corpora.mp3_header import Mp3Frames
 
 _WAYS_OUT = {
     "missing": "check the path, or prepare the manifest again",
     "unreadable": "copy the file again, or convert it to wav with ffmpeg",
     "truncated": "copy the file again, or rewrite it with ffmpeg -i IN OUT.wav",
+    "bad_name": "rename the file; its name must be UTF-8",
     "empty": "leave it out of the manifest or restore it",
     "non_finite": "repair or leave out the file",
     "bad_rate": "leave out the file, or write it anew at its true rate",
@@ -50,7 +52,7 @@ class AudioError(ValueError):
 
     def __str__(self) -> str:
         return (
-            f"{self.path}: {self.reason} ({self.detail}); "
+            f"{printable(self.path)}: {self.reason} ({self.detail}); "
             f"{_WAYS_OUT[self.reason]}"
         )
 
@@ -172,6 +174,7 @@ def open_audio(path: str | os.PathLike) -> Iterator[AudioFile]:
     Raises AudioError when it is missing, unreadable, truncated, no regular
     file, or has an impossible rate; also for what happens inside the block.
     """
+    check_name(path)
     try:
         with contextlib.closing(_opened(str(path))) as file:
             check_rate(path, file.samplerate)
@@ -193,6 +196,12 @@ def _opened(path: str) -> "_SoundFile | _PlainWaveFile | FfmpegAudio":
         file.close()
         return _PlainWaveFile(path, wave)
     return file
+
+
+def check_name(path: str | os.PathLike) -> None:
+    """Raise AudioError for a name that no manifest could hold."""
+    if printable(str(path)) != str(path):
+        raise AudioError(path, "bad_name", "the name is not UTF-8")
 
 
 def check_rate(path: str | os.PathLike, rate: int) -> None:

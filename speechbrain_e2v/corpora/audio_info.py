@@ -12,6 +12,7 @@ from tqdm import tqdm
 from speechbrain_e2v.corpora.audio import mono_blocks
 from speechbrain_e2v.corpora.audio_file import (
     AudioError,
+    check_name,
     check_rate,
     open_audio,
 )
@@ -44,6 +45,7 @@ def audio_info(path: str | os.PathLike) -> AudioInfo:
     >>> audio_info(path).duration
     0.1
     """
+    check_name(path)
     try:
         wave = read_header(path)
     except TruncatedAudio as error:

@@ -8,12 +8,15 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TypeVar
 
+from speechbrain_e2v.corpora.ffmpeg import FFMPEG_SUFFIXES
 from speechbrain_e2v.corpora.utterance import Utterance
 
 _logger = logging.getLogger(__name__)
 
-IGNORED = ("._*", ".DS_Store", "__MACOSX")
-"""What macOS leaves in archives; never audio."""
+AUDIO_SUFFIXES = FFMPEG_SUFFIXES | frozenset(
+    ".aif .aifc .aiff .au .caf .flac .mp3 .oga .ogg .opus .rf64 .snd .sph "
+    ".w64 .wav .wave".split()
+)
 _SHOWN = 20
 _UNPACKED = "give the unpacked corpus"
 _T = TypeVar("_T")
@@ -37,30 +40,133 @@ def list_files(
     >>> list_files(folder, "*.wav")
     ['a.WAV', 'b.wav']
     """
-    found = _walk(folder, pattern)
+    found = _matching(folder, pattern)
     if not found:
         raise ValueError(f"{folder}: no {pattern} below it; {advice}")
     return found
 
 
-def _walk(folder: str | Path, pattern: str) -> list[str]:
-    folder = Path(folder)
-    if not folder.is_dir():
+def _matching(folder: str | Path, pattern: str) -> list[str]:
+    if not Path(folder).is_dir():
         raise ValueError(f"{folder}: no such folder; {_UNPACKED}")
-    found: list[str] = []
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not _ignored(name)]
-        relative = Path(parent).relative_to(folder)
-        found.extend(
-            (relative / name).as_posix()
-            for name in names
-            if fnmatch(name.lower(), pattern.lower()) and not _ignored(name)
+    found = [
+        path
+        for path in walk(folder)
+        if fnmatch(path.rsplit("/", 1)[-1].lower(), pattern.lower())
+    ]
+    odd = [printable(path) for path in found if printable(path) != path]
+    if odd:
+        raise ValueError(
+            f"{folder}: {len(odd)} file names are not UTF-8; rename them "
+            f"(convmv): {', '.join(odd[:_SHOWN])}"
         )
-    return sorted(found)
+    return found
 
 
-def _ignored(name: str) -> bool:
-    return any(fnmatch(name, pattern) for pattern in IGNORED)
+def find_audio(folder: str | Path) -> list[str]:
+    """Everything below a folder that is named like audio, sorted.
+
+    Paths are POSIX and relative. Names that are not UTF-8 are among them:
+    reading such a file is refused by name, not all of the folder.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> _ = [(folder / n).touch() for n in ("b.wav", "a.M4A", "c.txt")]
+    >>> find_audio(folder)
+    ['a.M4A', 'b.wav']
+    """
+    return [
+        path
+        for path in walk(folder)
+        if os.path.splitext(path)[1].lower() in AUDIO_SUFFIXES
+    ]
+
+
+def printable(path: str) -> str:
+    r"""A path as text; bytes that are not UTF-8 as ``\\xe8``.
+
+    Example
+    -------
+    >>> print(printable(b"col\xe8re.wav".decode("utf-8", "surrogateescape")))
+    col\xe8re.wav
+    """
+    data = path.encode("utf-8", "surrogateescape")
+    return data.decode("utf-8", "backslashreplace")
+
+
+def walk(folder: str | Path) -> list[str]:
+    """Files below a folder, each once, as POSIX relative paths, sorted.
+
+    Links are followed, but what is there under its own name is not listed
+    again under a link's, so that no ring of links is endless. Hidden files,
+    and what macOS leaves in archives, are left out; a folder that may not be
+    read is warned of.
+    """
+    root = str(folder)
+    files: list[str] = []
+    identities: set[tuple[int, int]] = set()  # of folders, later of files
+    file_links: list[str] = []
+    waiting = [""]
+    while waiting:
+        folder_links: list[str] = []
+        for relative in waiting:
+            if _is_new(os.path.join(root, relative), identities):
+                _scan(root, relative, identities, files, file_links,
+                      folder_links)  # fmt: skip
+        waiting = sorted(folder_links)
+    if file_links:
+        identities = {
+            (status.st_dev, status.st_ino)
+            for status in (os.lstat(os.path.join(root, f)) for f in files)
+        }
+        files += [
+            link
+            for link in sorted(file_links)
+            if _is_new(os.path.join(root, link), identities)
+        ]
+    return sorted(files)
+
+
+def _scan(
+    root: str,
+    relative: str,
+    identities: set[tuple[int, int]],
+    files: list[str],
+    file_links: list[str],
+    folder_links: list[str],
+) -> None:
+    """List a folder and those in it that are no links."""
+    try:
+        entries = sorted(
+            os.scandir(os.path.join(root, relative)), key=lambda e: e.name
+        )
+    except OSError as error:
+        _logger.warning("%s: %s, not searched", error.filename, error.strerror)
+        return
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name == "__MACOSX":
+            continue
+        path = f"{relative}/{entry.name}" if relative else entry.name
+        if entry.is_symlink():
+            (folder_links if entry.is_dir() else file_links).append(path)
+        elif entry.is_dir():
+            if _is_new(entry.path, identities):
+                _scan(root, path, identities, files, file_links, folder_links)
+        else:
+            files.append(path)
+
+
+def _is_new(path: str, identities: set[tuple[int, int]]) -> bool:
+    try:
+        status = os.stat(path)
+    except OSError:  # a link that leads nowhere: reading it says so
+        return True
+    identity = status.st_dev, status.st_ino
+    if identity in identities:
+        return False
+    identities.add(identity)
+    return True
 
 
 def find_file(folder: str | Path, pattern: str, origin: str) -> Path:
@@ -75,7 +181,7 @@ def find_file(folder: str | Path, pattern: str, origin: str) -> Path:
     >>> find_file(folder, "labels.csv", "the archive").name
     'labels.csv'
     """
-    found = _walk(folder, pattern)
+    found = _matching(folder, pattern)
     if not found:
         raise ValueError(
             f"{folder}: no {pattern} below it; it comes with {origin}"
@@ -164,12 +270,13 @@ def match_names(
 
 
 def scan_folder(
-    folder: str | Path, pattern: str = "*.wav", exclude: Sequence[str] = ()
+    folder: str | Path, pattern: str | None = None, exclude: Sequence[str] = ()
 ) -> list[Utterance]:
     """Utterances of a folder of unlabelled audio.
 
-    The id is the relative path without its suffix, ``/`` written as ``__``.
-    ``exclude`` holds patterns of relative paths, such as ``"EmoDB/*"``.
+    All that is named like audio, or like ``pattern``. The id is the relative
+    path without its suffix, ``/`` written as ``__``. ``exclude`` holds
+    patterns of relative paths, such as ``"EmoDB/*"``.
 
     Raises ValueError when nothing is left, or two files get the same id.
 
@@ -181,22 +288,30 @@ def scan_folder(
     >>> scan_folder(folder)[0].id
     'x__a'
     """
+    found = find_audio(folder) if pattern is None else list_files(
+        folder, pattern)  # fmt: skip
+    if not found:
+        raise ValueError(
+            f"{folder}: no audio below it; files must end in "
+            f"{' '.join(sorted(AUDIO_SUFFIXES))}"
+        )
     paths = [
         path
-        for path in list_files(folder, pattern)
+        for path in found
         if not any(fnmatch(path, excluded) for excluded in exclude)
     ]
     if not paths:
         raise ValueError(
-            f"{folder}: {list(exclude)} leaves no {pattern}; exclude less"
+            f"{folder}: {list(exclude)} leaves no {pattern or 'audio'}; "
+            "exclude less"
         )
     named: dict[str, str] = {}
     for path in paths:
-        name = os.path.splitext(path)[0].replace("/", "__")
+        name = printable(os.path.splitext(path)[0]).replace("/", "__")
         if name in named:
             raise ValueError(
                 f"{folder}: {named[name]} and {path} would both be {name!r}; "
-                "rename or exclude one"
+                "rename or exclude one, or give a pattern (--pattern)"
             )
         named[name] = path
     return [Utterance(name, named[name]) for name in sorted(named)]

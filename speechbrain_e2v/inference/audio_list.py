@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from speechbrain_e2v.corpora.folders import (
+    AUDIO_SUFFIXES,
+    find_audio,
+    printable,
+)
 from speechbrain_e2v.corpora.manifest import read_manifest
 from speechbrain_e2v.inference.clips import Clip
 
-AUDIO_SUFFIXES = frozenset(
-    ".aif .aifc .aiff .au .caf .flac .mp3 .oga .ogg .opus .rf64 .snd .sph "
-    ".w64 .wav .wave".split()
-)
 LIST_SUFFIXES = frozenset((".txt", ".lst", ".list", ".scp"))
 
 
@@ -47,7 +48,8 @@ def list_clips(
     for argument in map(Path, arguments):
         found: dict[Path, Path | None]
         if argument.is_dir():
-            found = dict.fromkeys(_below(argument), argument)
+            below = [argument / name for name in find_audio(argument)]
+            found = dict.fromkeys(below, argument)
         elif argument.suffix.lower() == ".json":
             clips += _of_manifest(argument)
             continue
@@ -71,16 +73,6 @@ def list_clips(
             "extract these inputs into separate folders"
         )
     return [replace(clip, channel=channel) for clip in clips]
-
-
-def _below(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES
-        and not path.name.startswith(".")
-        and path.is_file()
-    )
 
 
 def _of_list(path: Path) -> Iterator[Path]:
@@ -142,6 +134,9 @@ def _named(files: list[tuple[Path, Path | None]]) -> list[Clip]:
         ids = [path.with_suffix("").as_posix() for path in relative]
     count = Counter(ids)
     return [
-        Clip(name if count[name] == 1 else kept.as_posix(), path=str(path))
+        Clip(
+            printable(name if count[name] == 1 else kept.as_posix()),
+            path=str(path),
+        )
         for (path, _), kept, name in zip(files, relative, ids, strict=True)
     ]

@@ -6,10 +6,15 @@ example:
 
 import argparse
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 
 from speechbrain_e2v.corpora.audio_info import measure_utterances
-from speechbrain_e2v.corpora.folders import scan_folder
+from speechbrain_e2v.corpora.folders import (
+    find_audio,
+    printable,
+    scan_folder,
+)
 from speechbrain_e2v.corpora.manifest import write_manifest
 from speechbrain_e2v.corpora.utterance import Utterance
 
@@ -21,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, required=True, help="manifest, .json"
     )
     parser.add_argument(
-        "--pattern", default="*.wav", help="file names (default: %(default)s)"
+        "--pattern", help="file names (default: all that is named like audio)"
     )
     parser.add_argument(
         "--exclude",
@@ -49,12 +54,29 @@ def run(arguments: argparse.Namespace) -> int:
             f"{arguments.folder}: none of {len(listed)} files is readable; "
             f"the first: {bad[0]}"
         )
+    unmatched = _unmatched(arguments)
     write_manifest(arguments.output, kept, arguments.folder.resolve())
     hours = sum(utterance.duration for utterance in kept) / 3600
     print(f"{arguments.output}: {len(kept)} files, {hours:.2f} h")
+    if unmatched:
+        print(
+            f"left out: {len(unmatched)} audio files that are not named "
+            f"{arguments.pattern}, such as {printable(unmatched[0])}"
+        )
     for problem in bad:
         print(f"left out: {problem}")
     return 1 if bad else 0
+
+
+def _unmatched(arguments: argparse.Namespace) -> list[str]:
+    if arguments.pattern is None:
+        return []
+    pattern = arguments.pattern.lower()
+    return [
+        path
+        for path in find_audio(arguments.folder)
+        if not fnmatch(path.rsplit("/", 1)[-1].lower(), pattern)
+    ]
 
 
 def _named(utterance: Utterance, arguments: argparse.Namespace) -> Utterance:
