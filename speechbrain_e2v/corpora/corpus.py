@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from speechbrain_e2v.corpora.label_tables import check_class_name, read_text
 from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.files.download import Download
 
@@ -43,6 +44,12 @@ class Corpus:
     label_files: tuple[str, ...] = ()
     # Of the label files the counts are from, by file name; only reported.
     label_sha256: Mapping[str, str] = field(default_factory=dict)
+    # The same corpus as another table lists it, wherever that lies.
+    listed_by: "Callable[[Path], Corpus] | None" = None
+    # Pieces must end with their audio, as far as it was the user who cut.
+    strict_pieces: bool = False
+    # Ids or paths that the user leaves out; they count as there.
+    excluded: frozenset[str] = frozenset()
     # Classes of a data folder, for a corpus that is the user's own.
     read_labels: Callable[[Path], tuple[str, ...]] | None = None
     # Zip files at an origin that allows unattended download.
@@ -68,6 +75,8 @@ class Corpus:
                 f"{self.name}: label_map leads to {sorted(strange)}, which "
                 f"are not in {self.classes}"
             )
+        for name in self.classes:
+            check_class_name(name)
         for name in ("expected", "paper_table1"):
             unknown = sorted(set(getattr(self, name)) - set(COUNTED))
             if unknown:
@@ -101,6 +110,39 @@ class Corpus:
             label_map={name: name for name in classes},
             read_labels=None,
         )
+
+    def as_asked(
+        self,
+        labels: str | Path | None = None,
+        exclude: str | Path | None = None,
+    ) -> "Corpus":
+        """The corpus by another table, without what a list names.
+
+        ``exclude`` is a text file with an id or a path below the data folder
+        a line; ``#`` begins a comment.
+
+        Example
+        -------
+        >>> path = getfixture("tmp_path") / "exclude.txt"
+        >>> _ = path.write_text("03a01Fa  # is 03a02Fa again\\n")
+        >>> Corpus("Toy", "", (), {}).as_asked(exclude=path).excluded
+        frozenset({'03a01Fa'})
+        """
+        corpus = self
+        if labels is not None:
+            if self.listed_by is None:
+                raise ValueError(
+                    f"{self.name} has its own labels; leave out labels "
+                    f"({labels})"
+                )
+            if not Path(labels).is_file():
+                raise ValueError(f"labels: there is no file {labels}")
+            corpus = self.listed_by(Path(labels))
+        if exclude is None:
+            return corpus
+        lines = read_text(exclude).splitlines()
+        named = (line.partition("#")[0].strip() for line in lines)
+        return replace(corpus, excluded=frozenset(filter(None, named)))
 
     def class_of(self, utterance: Utterance) -> str | None:
         """The class of an utterance's raw label, ``None`` to leave it out.

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from speechbrain_e2v.corpora.label_tables import check_class_name
 from speechbrain_e2v.corpora.utterance import Utterance
 
 
@@ -32,6 +33,8 @@ class LabelSet:
             raise ValueError(
                 f"the classes must be at least one, each once: {self.classes}"
             )
+        for name in self.classes:
+            check_class_name(name)
         for label, target in self.merges.items():
             if target is not None and target not in self.classes:
                 raise ValueError(

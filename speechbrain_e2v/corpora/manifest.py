@@ -48,7 +48,7 @@ def write_manifest(
     """Write a manifest and its meta file, sorted by id.
 
     ``meta`` holds more entries of the meta file. Raises ManifestError for
-    duplicate ids and for audio outside ``data_root``.
+    duplicate ids and for relative paths out of ``data_root``.
 
     Example
     -------
@@ -85,8 +85,8 @@ def write_manifest(
 def to_rows(utterances: Iterable[Utterance], data_root: str) -> Rows:
     """Manifest rows ``{id: row}`` of utterances, in order of id.
 
-    Audio paths lie inside ``data_root`` (absolute, POSIX). Braces are doubled,
-    seconds rounded to microseconds, empty optional fields left out.
+    Audio inside ``data_root`` (absolute, POSIX) is relative to it. Braces are
+    doubled, seconds rounded to microseconds, empty optional fields left out.
 
     Example
     -------
@@ -110,9 +110,7 @@ def to_rows(utterances: Iterable[Utterance], data_root: str) -> Rows:
                 del row[name]
         if not row["extra"]:
             del row["extra"]
-        row["wav"] = f"{PLACEHOLDER}/" + _escaped(
-            str(_relative(utterance, data_root))
-        )
+        row["wav"] = _placed(utterance, data_root)
         row["length"] = row["duration"]
         rows[utterance.id] = row
     return rows
@@ -128,21 +126,19 @@ def _escaped(value: Any) -> Any:
     return round(value, 6) if isinstance(value, float) else value
 
 
-def _relative(utterance: Utterance, data_root: str) -> PurePosixPath:
+def _placed(utterance: Utterance, data_root: str) -> str:
+    """The audio path with the placeholder, or absolute when elsewhere."""
     path = PurePosixPath(utterance.wav)
+    if path.is_absolute() and not path.is_relative_to(data_root):
+        return _escaped(str(path))
     if path.is_absolute():
-        if not path.is_relative_to(data_root):
-            raise ManifestError(
-                f"{utterance.id}: {path} is not inside the data root "
-                f"{data_root}; choose a data root that holds every file"
-            )
         path = path.relative_to(data_root)
     if not utterance.wav or ".." in path.parts:
         raise ManifestError(
-            f"{utterance.id}: the audio path {utterance.wav!r} must be a path "
-            f"inside the data root {data_root}"
+            f"{utterance.id}: the audio path {utterance.wav!r} must be "
+            f"absolute, or a path inside the data root {data_root}"
         )
-    return path
+    return f"{PLACEHOLDER}/{_escaped(str(path))}"
 
 
 def rows_digest(rows: Rows) -> str:

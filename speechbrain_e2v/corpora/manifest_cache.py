@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,14 +24,21 @@ def label_digests(corpus: Corpus, data_folder: Path) -> dict[str, str]:
     """
     digests = {}
     for pattern in corpus.label_files:
-        found = [path for path in data_folder.glob(pattern) if path.is_file()]
+        if os.path.isabs(pattern):  # a table that lies elsewhere
+            found = [Path(pattern)]
+        else:
+            found = [p for p in data_folder.glob(pattern) if p.is_file()]
         if not found:
             raise ValueError(
                 f"{corpus.name}: no label file {data_folder / pattern}; give "
                 "the unpacked corpus with its label files"
             )
         for path in found:
-            name = path.relative_to(data_folder).as_posix()
+            name = (
+                path.relative_to(data_folder).as_posix()
+                if path.is_relative_to(data_folder)
+                else path.name
+            )
             digests[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return dict(sorted(digests.items()))
 
@@ -79,6 +87,8 @@ def input_digest(
             dict(corpus.expected),
             dict(corpus.paper_table1),
             corpus.keep_others,
+            corpus.strict_pieces,
+            sorted(corpus.excluded),
         ],
     }
     text = json.dumps(facts, sort_keys=True, ensure_ascii=False)

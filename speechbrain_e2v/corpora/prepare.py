@@ -43,6 +43,7 @@ __all__ = [
 
 _logger = logging.getLogger(__name__)
 _SKIP_REASONS = {"missing": "missing_audio", "empty": "zero_length"}
+_ROUNDING = 0.05  # seconds by which a piece may be longer than its audio
 Skipped = dict[str, dict[str, str]]  # reason to id to detail
 
 
@@ -112,8 +113,11 @@ def prepare_manifest(
         _judge(corpus, data_root, meta["differences"], report, strict_counts)
         _logger.info("%s: %s is up to date", corpus.name, manifest)
         return manifest
-    kept, skipped = _select(corpus, data_root, rows, min_duration, progress)
-    differences = compare(corpus.expected, count(kept))
+    _check_excluded(corpus, rows)
+    kept, skipped, there = _select(
+        corpus, data_root, rows, min_duration, progress
+    )
+    differences = compare(corpus.expected, count(there))
     _write_report(corpus, report, kept, skipped, differences, sources)
     _judge(corpus, data_root, differences, report, strict_counts)
     if not kept:
@@ -135,10 +139,28 @@ def prepare_manifest(
 def completeness_caveats(manifest: str | Path) -> list[str]:
     """Say when a manifest is not of the complete corpus."""
     meta = json.loads(meta_path(manifest).read_text(encoding="utf-8"))
+    caveats = []
     for what, expected, found in meta["differences"]:
         if what == "utts":
-            return [f"{found} of {expected} utterances: not the whole corpus"]
-    return ["not the corpus as published"] if meta["differences"] else []
+            caveats = [
+                f"{found} of {expected} utterances: not the whole corpus"
+            ]
+    if meta["differences"] and not caveats:
+        caveats = ["not the corpus as published"]
+    excluded = meta["skipped"].get("excluded", 0)
+    if excluded:
+        caveats.append(f"{excluded} utterances are left out by choice")
+    return caveats
+
+
+def _check_excluded(corpus: Corpus, rows: Sequence[Utterance]) -> None:
+    known = {name for row in rows for name in (row.id, row.wav)}
+    unknown = sorted(corpus.excluded - known)
+    if unknown:
+        raise ValueError(
+            f"{corpus.name}: {len(unknown)} names to exclude are no id and no "
+            f"path of the corpus, such as {unknown[0]!r}; correct the list"
+        )
 
 
 def _select(
@@ -147,9 +169,10 @@ def _select(
     rows: Sequence[Utterance],
     min_duration: float | None,
     progress: bool,
-) -> tuple[list[Utterance], Skipped]:
+) -> tuple[list[Utterance], Skipped, list[Utterance]]:
+    """What to keep, why not the rest, and what is there but for choices."""
     skipped: Skipped = {}
-    labelled, kept = [], []
+    labelled, kept, there = [], [], []
 
     def skip(reason: str, utterance: Utterance, why: str) -> None:
         skipped.setdefault(reason, {})[utterance.id] = why
@@ -172,10 +195,15 @@ def _select(
         )
         labelled.append(utterance)
     found = measure_utterances(labelled, data_root, progress)
+    if corpus.strict_pieces:
+        _check_pieces(corpus, labelled, found)
     for utterance, outcome in zip(labelled, found, strict=True):
         if isinstance(outcome, AudioError):
             reason = _SKIP_REASONS.get(outcome.reason, "unreadable")
             skip(reason, utterance, str(outcome))
+        elif {utterance.id, utterance.wav} & corpus.excluded:
+            there.append(outcome)
+            skip("excluded", utterance, "by choice")
         elif (
             min_duration is not None
             and outcome.split == "train"
@@ -184,7 +212,33 @@ def _select(
             skip("too_short", utterance, f"{outcome.duration:g} s")
         else:
             kept.append(outcome)
-    return kept, skipped
+    return kept, skipped, [*kept, *there]
+
+
+def _check_pieces(
+    corpus: Corpus,
+    asked: Sequence[Utterance],
+    found: Sequence[Utterance | AudioError],
+) -> None:
+    """Refuse pieces that lie outside of their audio."""
+    wrong = []
+    for utterance, outcome in zip(asked, found, strict=True):
+        piece = (utterance.start, utterance.stop) != (None, None)
+        if isinstance(outcome, AudioError):
+            if piece and outcome.reason == "empty":
+                wrong.append(f"{utterance.id} ({outcome.detail})")
+        elif utterance.stop is not None:
+            ends = (utterance.start or 0.0) + outcome.duration
+            if utterance.stop > ends + _ROUNDING:
+                wrong.append(
+                    f"{utterance.id} (to {utterance.stop:g} s, the audio ends "
+                    f"at {ends:g} s)"
+                )
+    if wrong:
+        raise ValueError(
+            f"{corpus.name}: {len(wrong)} pieces lie outside of their audio, "
+            f"such as {', '.join(wrong[:3])}; correct start and end"
+        )
 
 
 def _write_report(
@@ -260,6 +314,13 @@ def prepare_main(
         action="store_true",
         help="first fetch the corpus from its origin into --data_folder",
     )
+    parser.add_argument(
+        "--exclude", help="file with an id or path a line, to leave out"
+    )
+    if corpus.listed_by is not None:
+        parser.add_argument(
+            "--labels", help="the table (default: the one in --data_folder)"
+        )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     manifest = Path(options.manifest)
@@ -268,7 +329,7 @@ def prepare_main(
         if options.download:
             download_corpus(corpus, options.data_folder)
         prepare_manifest(
-            corpus,
+            corpus.as_asked(getattr(options, "labels", None), options.exclude),
             options.data_folder,
             manifest,
             report,

@@ -36,6 +36,8 @@ KEYS = (
     "upstream",
 )
 """Top-level keys of a yaml that :func:`prepare_data` reads."""
+OPTIONAL_KEYS = ("labels", "exclude")
+"""The table of a corpus of one's own; a list of what to leave out."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def prepare_data(
     hparams = experiment.hparams
     device = checked_device(experiment, (*KEYS, *more_keys))
     upstream = hparams["upstream"](device=device)
+    corpus = corpus.as_asked(*(hparams.get(key) for key in OPTIONAL_KEYS))
     corpus = corpus.bound_to(hparams["data_folder"])
     experiment.make_folder()
     manifest = prepare(

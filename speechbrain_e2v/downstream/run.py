@@ -13,6 +13,7 @@ from typing import Any
 
 from speechbrain_e2v.corpora.corpus import Corpus
 from speechbrain_e2v.downstream.classification.task import Classification
+from speechbrain_e2v.downstream.data import OPTIONAL_KEYS
 from speechbrain_e2v.training.experiment import (
     load_experiment,
     one_line_errors,
@@ -56,7 +57,7 @@ def _task(hparams: dict) -> Any:
 
 
 def _known_keys(hparams: dict) -> tuple[str, ...]:
-    return ("task", *_task(hparams).keys)
+    return ("task", *_task(hparams).keys, *OPTIONAL_KEYS)
 
 
 def _first_yaml() -> str:

@@ -27,6 +27,7 @@ from speechbrain_e2v.downstream.conversation.samples import (
 )
 from speechbrain_e2v.downstream.data import (
     KEYS,
+    OPTIONAL_KEYS,
     DownstreamData,
     checked_device,
 )
@@ -84,7 +85,9 @@ def _prepare_data(
             f"{corpus.name}: its recipe knows no dialogues; there are some of "
             "IEMOCAP and MELD"
         )
-    corpus = corpus.conversation
+    corpus = corpus.conversation.as_asked(
+        *(hparams.get(key) for key in OPTIONAL_KEYS)
+    )
     experiment.make_folder()
     manifest = prepare(
         corpus,

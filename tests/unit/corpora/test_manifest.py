@@ -108,7 +108,6 @@ def test_another_data_root_can_be_given(tmp_path):
     [
         ([Utterance("a", "1.wav"), Utterance("a", "2.wav")], "duplicate.*'a'"),
         ([Utterance("", "1.wav")], "1.wav.*id is empty"),
-        ([Utterance("a", "/elsewhere/1.wav")], "not inside the data root"),
         ([Utterance("a", "../1.wav")], "a: the audio path"),
     ],
 )
