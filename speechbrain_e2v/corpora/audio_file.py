@@ -86,7 +86,8 @@ class _SoundFile:
             return False
 
     def __init__(self, path: str):
-        self._file = self._Forwards(path)
+        # soundfile cannot encode a name that is not UTF-8.
+        self._file = self._Forwards(os.fsencode(path))
         self.samplerate, self.channels = (
             self._file.samplerate,
             self._file.channels,

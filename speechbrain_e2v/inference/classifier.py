@@ -38,11 +38,11 @@ class Prediction:
     """What was recognised in one utterance.
 
     `source` is a path, the id of a piece of a file, or ``array <number>``;
-    `label` the stable English id, None when the best class was rejected;
-    `published` the published string of that class; `score` the probability of
-    the best class, rejected or not; `scores` that of every class shown;
-    `embedding` [D] the mean over the encoder's frames. `error` says why there
-    is none of this.
+    `label` the class, as SpeechBrain's own class names it, None when the best
+    one was rejected; `published` the published string of that class; `score`
+    the probability of the best class, rejected or not; `scores` that of every
+    class shown; `embedding` [D] the mean over the encoder's frames. `error`
+    says why there is none of this.
     """
 
     source: str
@@ -72,7 +72,7 @@ class EmotionClassifier:
     >>> prediction = classifier.classify(torch.randn(16000),
     ...                                  labels=["angry", "sad"])
     >>> round(sum(prediction.scores.values()), 4), list(prediction.scores)
-    (1.0, ['angry', 'sad'])
+    (1.0, ['anger', 'sadness'])
     """
 
     def __init__(
@@ -106,8 +106,8 @@ class EmotionClassifier:
 
     @property
     def labels(self) -> list[str]:
-        """Stable ids of the classes in the order of the outputs."""
-        return [label.id for label in self.trained.labels]
+        """Names of the classes, as SpeechBrain's own class gives them."""
+        return [label.text for label in self.trained.labels]
 
     @overload  # a str is a sequence of str
     def classify(  # type: ignore[overload-overlap]
@@ -249,10 +249,10 @@ inference.clips`), or several; a single one gives a single result, several a
             kept = reject is None or float(score) >= reject
             yield Prediction(
                 name,
-                view.ids[best] if kept else None,
+                view.names[best] if kept else None,
                 view.published[best] if kept else None,
                 float(score),
-                dict(zip(view.ids, scores.tolist(), strict=True)),
+                dict(zip(view.names, scores.tolist(), strict=True)),
                 len(wav) / SAMPLE_RATE,
                 embedding.numpy(),
             )

@@ -200,7 +200,10 @@ def read_classifier(folder: str | Path) -> TrainedClassifier:
             f"{path} has format {about.get('format')!r}; this version reads "
             f"formats 1 to {FORMAT}: export the folder again."
         )
-    labels = tuple(ClassLabel(**row) for row in about.pop("labels"))
+    try:
+        labels = tuple(ClassLabel(**row) for row in about.pop("labels"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     sizes = {
         # Format 1 had no hidden layer behind the mean.
         key: about.pop(key, 0)

@@ -12,21 +12,22 @@ from speechbrain_e2v.inference.trained import ClassLabel
 class LabelView:
     """Classes as a user wants to see them.
 
-    `groups` has the outputs of the classifier that are added up for each,
-    `published` their published strings.
+    `names` are those of the corpus and of SpeechBrain's own class; `groups`
+    has the outputs of the classifier that are added up for each, `published`
+    their published strings.
 
     >>> from speechbrain_e2v.inference.trained import corpus_labels
     >>> labels = corpus_labels(["anger", "happiness", "excited", "sadness"])
     >>> view = label_view(labels, merge={"happy": ["happy", "excited"]},
     ...                   only=["happy", "sad"])
-    >>> view.ids, view.published
-    (('happy', 'sad'), ('happiness + excited', 'sadness'))
+    >>> view.names, view.published
+    (('happy', 'sadness'), ('happiness + excited', 'sadness'))
     >>> p = torch.tensor([[0.5, 0.1, 0.2, 0.2]])
     >>> view.probabilities(p.log()).round(decimals=2).tolist()
     [[0.6..., 0.4...]]
     """
 
-    ids: tuple[str, ...]
+    names: tuple[str, ...]
     published: tuple[str, ...]
     groups: tuple[tuple[int, ...], ...]
 
@@ -50,16 +51,13 @@ def label_view(
     or SpeechBrain's label. A ValueError names a class that is not there, or
     used twice.
     """
-    index = {}
-    for i, label in enumerate(labels):
-        for name in (label.published, label.text, label.id):
-            index[name] = i
+    index = _index(labels)
 
     def find(name: str) -> int:
         if name not in index:
             raise ValueError(
                 f"merge: there is no class {name!r}; there are "
-                f"{', '.join(label.id for label in labels)}."
+                f"{', '.join(label.text for label in labels)}."
             )
         return index[name]
 
@@ -70,41 +68,53 @@ def label_view(
         for output in outputs:
             if output in taken:
                 raise ValueError(
-                    f"merge: {labels[output].id!r} is part of both "
+                    f"merge: {labels[output].text!r} is part of both "
                     f"{taken[output]!r} and {name!r}."
                 )
             taken[output] = name
         if not outputs:
             raise ValueError(f"merge: {name!r} is made of no class.")
+        if index.get(name, outputs[0]) not in outputs:
+            raise ValueError(
+                f"merge: {name!r} is also a class of its own; add it to the "
+                "classes that are merged, or give the new class another name."
+            )
         groups[min(outputs)] = (name, tuple(sorted(outputs)))
     for output, label in enumerate(labels):
         if output not in taken:
-            groups[output] = (label.id, (output,))
+            groups[output] = (label.text, (output,))
     rows = [
         (name, " + ".join(labels[i].published for i in outputs), outputs)
         for _, (name, outputs) in sorted(groups.items())
     ]
-    names = [row[0] for row in rows]
-    double = sorted({name for name in names if names.count(name) > 1})
-    if double:
-        raise ValueError(
-            f"merge: {double[0]!r} is also a class of its own; add it to the "
-            "classes that are merged, or give the new class another name."
-        )
     if only is not None:
         rows = _kept(rows, only, labels)
-    ids, published, outputs_of = zip(*rows, strict=True)
-    return LabelView(ids, published, outputs_of)
+    shown, published, outputs_of = zip(*rows, strict=True)
+    return LabelView(shown, published, outputs_of)
 
 
-def _kept(rows, only, labels):
-    by_name = {row[0]: row for row in rows}
-    for row in rows:
-        if len(row[2]) == 1:  # a class that was not merged keeps its names
-            label = labels[row[2][0]]
-            by_name |= {label.text: row, label.published: row}
+def _index(labels: Sequence[ClassLabel]) -> dict[str, int]:
+    """Output of every name; where two classes share one, its own text wins."""
+    index = {label.id: i for i, label in enumerate(labels)}
+    index |= {label.published: i for i, label in enumerate(labels)}
+    return index | {label.text: i for i, label in enumerate(labels)}
+
+
+def _kept(
+    rows: list[tuple[str, str, tuple[int, ...]]],
+    only: Sequence[str],
+    labels: Sequence[ClassLabel],
+) -> list[tuple[str, str, tuple[int, ...]]]:
     if not only:
         raise ValueError("labels: give at least one class to keep.")
+    # A class that was not merged keeps all its names.
+    single = {row[2][0]: row for row in rows if len(row[2]) == 1}
+    by_name = {
+        name: single[output]
+        for name, output in _index(labels).items()
+        if output in single
+    }
+    by_name |= {row[0]: row for row in rows}
     missing = [name for name in only if name not in by_name]
     if missing:
         raise ValueError(

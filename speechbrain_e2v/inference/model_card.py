@@ -1,8 +1,14 @@
 """The README of a classifier folder, made of ``classifier.json``."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import yaml
+
+from speechbrain_e2v.files.foreign_text import (
+    markdown_cell,
+    without_local_folders,
+)
 
 _USE = """\
 ```python
@@ -26,7 +32,8 @@ def model_card(description: Mapping, name: str = "path/to/this/folder") -> str:
     `description` is the content of ``classifier.json``; `name`, a path or hub
     id, is shown in the example.
     """
-    labels = description["labels"]
+    header = _header(description)
+    description = _as_markdown(description)
     width = _width(description) + description["hidden"]
     results = description.get("results")
     title = "emotion2vec classifier"
@@ -35,16 +42,27 @@ def model_card(description: Mapping, name: str = "path/to/this/folder") -> str:
     else:
         title += f", {description['encoder_card'].get('name', 'published')}"
     parts = [
-        _header(description),
+        header,
         f"# {title}\n",
         _USE.format(name=name, width=width),
-        _labels(labels),
+        _labels(description["labels"]),
         _embedding(description),
     ]
     if results:
         parts.append(_results(description, results))
     parts += [_calibration(description), _origin(description["encoder_card"])]
     return "\n".join(parts)
+
+
+def _as_markdown(value: Any) -> Any:
+    """Every text of a description as it reads in Markdown: others wrote it."""
+    if isinstance(value, Mapping):
+        return {_as_markdown(k): _as_markdown(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_markdown(item) for item in value]
+    if isinstance(value, str):
+        return markdown_cell(without_local_folders(value))
+    return value
 
 
 def _header(description: Mapping) -> str:

@@ -16,6 +16,7 @@ from speechbrain_e2v.files.atomic import replaced_file
 from speechbrain_e2v.inference.trained import TrainedClassifier
 from speechbrain_e2v.lobes.frontend import (
     ConvFeatureExtractor,
+    ConvLayer,
     normalise_waveform,
 )
 from speechbrain_e2v.lobes.lengths import MIN_SAMPLES, SAMPLE_RATE
@@ -46,6 +47,7 @@ class PlainConvolutions(nn.Module):
         """Map a normalised waveform [B, S] to frames [B, T, C]."""
         x = wav.unsqueeze(1)
         for layer in self.layers:
+            assert isinstance(layer, ConvLayer)
             x = F.conv1d(x, layer.weight, stride=layer.stride)
             x = F.gelu(layer.norm(x.transpose(1, 2))).transpose(1, 2)
         return x.transpose(1, 2)
@@ -59,7 +61,8 @@ class WholeClassifier(nn.Module):
         self.embedding = copy.deepcopy(trained.embedding).cpu()
         self.classifier = copy.deepcopy(trained.classifier).cpu()
         encoder = self.embedding.encoder
-        encoder.frontend = PlainConvolutions(encoder.frontend)
+        plain = PlainConvolutions(encoder.frontend)
+        encoder.frontend = plain  # type: ignore[assignment]  # in its place
         self.width = self.embedding.width
 
     def forward(
@@ -142,7 +145,7 @@ def _metadata(trained: TrainedClassifier) -> dict[str, str]:
         return json.dumps(list(values), ensure_ascii=False)
 
     return {
-        "labels": as_json(label.id for label in trained.labels),
+        "labels": as_json(label.text for label in trained.labels),
         "published_labels": as_json(x.published for x in trained.labels),
         "sample_rate": str(SAMPLE_RATE),
         "min_samples": str(MIN_SAMPLES),

@@ -1,28 +1,20 @@
 """Classifier folders to the hub, or to another folder."""
 
 import json
-import shutil
+import tempfile
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
-from speechbrain_e2v.files.atomic import replace_text, replaced_file
+from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.inference.classifier_folder import (
     DESCRIPTION,
-    check_destination,
     read_classifier,
+    write_classifier,
 )
 from speechbrain_e2v.inference.model_card import model_card
 from speechbrain_e2v.published.hub import TransportError, hub_id
-
-_FILES = (
-    "hyperparams.yaml",
-    "embedding_model.ckpt",
-    "classifier.ckpt",
-    "label_encoder.ckpt",
-    DESCRIPTION,
-)
 
 
 def publish(
@@ -36,60 +28,45 @@ def publish(
 
     `target` is ``owner/name`` on the hub (`private` when it has to be
     created; at `endpoint` or huggingface.co), or a path that starts with
-    ``.``, ``/`` or ``~``. The folder is loaded first, so that nothing broken
-    is published. A PermissionError says how to log in; ConnectionError: the
-    hub cannot be reached.
+    ``.``, ``/`` or ``~``. The folder is read as data and written anew, code
+    for SpeechBrain included, so that nothing broken or hostile is published.
+    A PermissionError says how to log in; ConnectionError: the hub cannot be
+    reached.
     """
-    folder = Path(folder)
-    read_classifier(folder)
-    missing = [name for name in _FILES if not (folder / name).is_file()]
-    if missing:
-        raise FileNotFoundError(
-            f"{folder} is not complete: {', '.join(missing)} missing. Export "
-            "it again."
-        )
-    description = json.loads((folder / DESCRIPTION).read_text("utf-8"))
+    # Read as data and written anew: nothing of it is passed on as it is.
+    trained = read_classifier(folder)
     if str(target).startswith((".", "/", "~")):
-        return _copy(folder, Path(target).expanduser(), description, overwrite)
+        path = Path(target).expanduser()
+        return str(write_classifier(path, trained, overwrite))
     repository, _ = hub_id(str(target))
     if repository is None:
         raise ValueError(
             f"{target} is neither a hub id (owner/name) nor a path that "
             "starts with '.', '/' or '~'."
         )
-    return _upload(folder, repository, description, private, endpoint)
-
-
-def _copy(
-    folder: Path, target: Path, description: dict, overwrite: bool
-) -> str:
-    check_destination(target, overwrite)
-    target.mkdir(parents=True, exist_ok=True)
-    for name in _FILES:
-        with replaced_file(target / name) as unfinished:
-            shutil.copyfile(folder / name, unfinished)
-    replace_text(target / "README.md", model_card(description))
-    return str(target)
+    with tempfile.TemporaryDirectory() as place:
+        written = write_classifier(Path(place) / "classifier", trained)
+        description = json.loads((written / DESCRIPTION).read_text("utf-8"))
+        replace_text(written / "README.md", model_card(description, repository))
+        name = Path(folder).resolve().name
+        return _upload(written, repository, f"Add {name}", private, endpoint)
 
 
 def _upload(
     folder: Path,
     repository: str,
-    description: dict,
+    message: str,
     private: bool,
     endpoint: str | None,
 ) -> str:
-    card = model_card(description, repository).encode()
-    operations = [CommitOperationAdd("README.md", card)]
-    operations += [
-        CommitOperationAdd(name, str(folder / name)) for name in _FILES
+    operations = [
+        CommitOperationAdd(path.name, str(path))
+        for path in sorted(folder.iterdir())
     ]
     api = HfApi(endpoint=endpoint)
     try:
         api.create_repo(repository, private=private, exist_ok=True)
-        done = api.create_commit(
-            repository, operations, commit_message=f"Add {folder.name}"
-        )
+        done = api.create_commit(repository, operations, commit_message=message)
     except LocalTokenNotFoundError as error:
         raise PermissionError(
             f"{repository}: you are not logged in; run `hf auth login`."
@@ -102,7 +79,7 @@ def _upload(
                 "`hf auth login`, with a token that may write there."
             ) from error
         raise
-    except TransportError as error:  # type: ignore[misc]  # computed class
+    except TransportError as error:
         raise ConnectionError(
             f"{repository}: {api.endpoint} cannot be reached ({error}); "
             "connect, or push to a folder (./path)."

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from speechbrain_e2v.files.atomic import replace_text
+from speechbrain_e2v.files.foreign_text import csv_cell, printable
 from speechbrain_e2v.inference.timeline import Timeline
 from speechbrain_e2v.inference.timeline_plot import plot_timeline
 
@@ -34,32 +35,49 @@ def csv_text(timeline: Timeline) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["start", "end", "label", "confidence"])
     for s in timeline.segments:
-        confidence = "" if s.silent else f"{s.confidence:.4f}"
-        writer.writerow([f"{s.start:.3f}", f"{s.end:.3f}", s.label, confidence])
+        confidence = "" if s.confidence is None else f"{s.confidence:.4f}"
+        times = f"{s.start:.3f}", f"{s.end:.3f}"
+        writer.writerow([*times, csv_cell(s.label), confidence])
     return text.getvalue()
 
 
 def rttm_text(timeline: Timeline) -> str:
     """NIST's rich transcription format, silence left out."""
-    # Fields are separated by blanks, so names must have none.
-    name = "_".join(Path(timeline.source).stem.split())
-    return "".join(
-        f"SPEAKER {name} 1 {s.start:.3f} {s.end - s.start:.3f} <NA> <NA> "
-        f"{'_'.join(s.label.split())} {s.confidence:.4f} <NA>\n"
-        for s in timeline.segments
-        if s.confidence is not None
-    )
+    name = _field(Path(timeline.source).stem)
+    lines = []
+    for s in timeline.segments:
+        if s.confidence is not None:
+            # Of rounded times: what ends together ends together.
+            start, end = round(1000 * s.start), round(1000 * s.end)
+            lines.append(
+                f"SPEAKER {name} 1 {start / 1000:.3f} "
+                f"{(end - start) / 1000:.3f} <NA> <NA> {_field(s.label)} "
+                f"{s.confidence:.4f} <NA>\n"
+            )
+    return "".join(lines)
+
+
+def _field(text: str) -> str:
+    """Text without blanks, which separate fields."""
+    return printable("_".join(text.split())) or "_"
 
 
 def srt_text(timeline: Timeline) -> str:
     """Subtitles, silence left out."""
     spoken = [
         f"{_clock(s.start)} --> {_clock(s.end)}\n"
-        f"{s.label} ({100 * s.confidence:.0f} %)\n"
+        f"{_caption(s.label)} ({100 * s.confidence:.0f} %)\n"
         for s in timeline.segments
         if s.confidence is not None
     ]
     return "\n".join(f"{n}\n{text}" for n, text in enumerate(spoken, 1))
+
+
+def _caption(text: str) -> str:
+    """One line that players take neither for a cue nor for markup."""
+    for mark, other in (("<", "‹"), (">", "›"), ("{", "("), ("}", ")")):
+        text = text.replace(mark, other)
+    return printable(" ".join(text.split()))
 
 
 def textgrid_text(timeline: Timeline) -> str:
@@ -81,7 +99,7 @@ def textgrid_text(timeline: Timeline) -> str:
         f"        intervals: size = {len(timeline.segments)}",
     ]
     for number, s in enumerate(timeline.segments, 1):
-        quoted = s.label.replace('"', '""')
+        quoted = printable(s.label).replace('"', '""')
         lines += [
             f"        intervals [{number}]:",
             f"            xmin = {s.start:.6f}",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from speechbrain_e2v.files.foreign_text import checked_label
 from speechbrain_e2v.lobes.batching import waveform_batch
 from speechbrain_e2v.lobes.embedding import (
     EmbeddingClassifier,
@@ -21,7 +22,8 @@ class ClassLabel:
 
     `id` is stable and English (``happy`` for "happiness" and for "开心/happy"),
     `published` what the corpus or the published model has, `text` what
-    SpeechBrain's ``EncoderClassifier`` returns.
+    SpeechBrain's ``EncoderClassifier`` and every command give. Names that a
+    terminal, a table or a label file would misread are refused.
 
     >>> corpus_labels(["happiness", "boredom"])[0]
     ClassLabel(id='happy', published='happiness', text='happiness')
@@ -30,6 +32,10 @@ class ClassLabel:
     id: str
     published: str
     text: str
+
+    def __post_init__(self) -> None:
+        for name in (self.id, self.published, self.text):
+            checked_label(name)
 
 
 def corpus_labels(classes: Sequence[str]) -> tuple[ClassLabel, ...]:

@@ -12,8 +12,11 @@ import json
 import sys
 from collections.abc import Sequence
 
+from speechbrain_e2v.console import one_line, progress_bar
+from speechbrain_e2v.files.foreign_text import csv_cell, printable
 from speechbrain_e2v.inference.audio_list import list_clips
 from speechbrain_e2v.inference.classifier import EmotionClassifier, Prediction
+from speechbrain_e2v.inference.clips import Clip
 
 DEFAULT_MODEL = "emotion2vec/emotion2vec_plus_base"
 REJECTED = "-"
@@ -67,6 +70,11 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NEW=A,B",
         help="add classes up; may be given several times",
     )
+    parser.add_argument(
+        "--channel",
+        type=int,
+        help="read this channel, the first is 0 (default: their mean)",
+    )
     parser.add_argument("--device", help="cpu, cuda, ... (default: a GPU)")
     parser.add_argument(
         "--offline", action="store_true", help="hub models: cache only"
@@ -82,69 +90,76 @@ def load_model(arguments: argparse.Namespace) -> EmotionClassifier:
 
 def run(arguments: argparse.Namespace) -> int:
     """Classify and print; 1 when a file, named at the end, was unusable."""
-    clips = list_clips(arguments.files)
+    clips = list_clips(arguments.files, arguments.channel)
     classifier = load_model(arguments)
-    found: list[Prediction | ValueError | None] = [None] * len(clips)
-    for index, outcome in classifier.outcomes(
+    found: dict[int, Prediction | ValueError] = {}
+    outcomes = classifier.outcomes(
         clips,
         arguments.labels,
         dict(arguments.merge or ()),
         arguments.reject,
         batch_seconds=arguments.batch_seconds,
+    )
+    for index, outcome in progress_bar(
+        outcomes, total=len(clips), unit="utt", desc="classify", delay=2
     ):
         found[index] = outcome
-    good = [item for item in found if isinstance(item, Prediction)]
-    bad = [item for item in found if isinstance(item, ValueError)]
+    ordered = [found[index] for index in range(len(clips))]
+    good = [item for item in ordered if isinstance(item, Prediction)]
+    bad = [item for item in ordered if isinstance(item, ValueError)]
     if arguments.json:
-        _print_json(good)
+        for clip, item in zip(clips, ordered, strict=True):
+            print(json.dumps(_record(clip, item), ensure_ascii=False))
     elif arguments.csv:
         _print_csv(good)
     elif good:
         print("\n".join(table(good)))
     for error in bad:
-        print(f"e2v: {error}", file=sys.stderr)
+        print(f"e2v: {one_line(error)}", file=sys.stderr)
     return 1 if bad else 0
 
 
 def table(predictions: Sequence[Prediction]) -> list[str]:
     """Lines of a table of at least one prediction."""
     classes = list(predictions[0].scores)
-    width = max(len("file"), *(len(p.source) for p in predictions))
-    name = max(len("label"), *(len(c) for c in classes))
+    shown = [printable(name) for name in classes]
+    files = [printable(p.source) for p in predictions]
+    width = max(len("file"), *map(len, files))
+    name = max(len("label"), *map(len, shown))
     head = f"{'file':<{width}}  {'label':<{name}}  score"
-    lines = [head + "".join(f"  {c:>5}" for c in classes)]
-    for p in predictions:
+    lines = [head + "".join(f"  {c:>5}" for c in shown)]
+    for file, p in zip(files, predictions, strict=True):
         scores = "".join(
-            f"  {p.scores[c]:>{max(5, len(c))}.3f}" for c in classes
+            f"  {p.scores[c]:>{max(5, len(s))}.3f}"
+            for c, s in zip(classes, shown, strict=True)
         )
-        lines.append(
-            f"{p.source:<{width}}  {p.label or REJECTED:<{name}}  "
-            f"{p.score:.3f}{scores}"
-        )
+        label = printable(p.label or REJECTED)
+        lines.append(f"{file:<{width}}  {label:<{name}}  {p.score:.3f}{scores}")
     return lines
 
 
-def _print_json(predictions: Sequence[Prediction]) -> None:
-    for p in predictions:
-        row = {
-            "file": p.source,
-            "label": p.label,
-            "published": p.published,
-            "score": p.score,
-            "seconds": p.seconds,
-            "scores": p.scores,
-        }
-        print(json.dumps(row, ensure_ascii=False))
+def _record(clip: Clip, outcome: Prediction | ValueError) -> dict:
+    if isinstance(outcome, ValueError):
+        return {"file": printable(clip.source), "error": one_line(outcome)}
+    return {
+        "file": printable(outcome.source),
+        "label": outcome.label,
+        "published": outcome.published,
+        "score": outcome.score,
+        "seconds": outcome.seconds,
+        "scores": outcome.scores,
+    }
 
 
 def _print_csv(predictions: Sequence[Prediction]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     classes = list(predictions[0].scores) if predictions else []
-    writer.writerow(["file", "label", "score", "seconds", *classes])
+    shown = [csv_cell(name) for name in classes]
+    writer.writerow(["file", "label", "score", "seconds", *shown])
     for p in predictions:
         scores = [f"{p.scores[c]:.6f}" for c in classes]
-        row = [p.source, p.label or "", f"{p.score:.6f}", f"{p.seconds:.3f}"]
-        writer.writerow(row + scores)
+        names = csv_cell(p.source), csv_cell(p.label or "")
+        writer.writerow([*names, f"{p.score:.6f}", f"{p.seconds:.3f}", *scores])
 
 
 def _names(text: str) -> list[str]:

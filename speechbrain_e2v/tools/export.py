@@ -131,7 +131,7 @@ def report(trained):
     about = trained.about
     lines = [
         f"kind         {about.get('kind', 'classifier')}",
-        f"classes      {', '.join(label.id for label in trained.labels)}",
+        f"classes      {', '.join(label.text for label in trained.labels)}",
     ]
     if "fold" in about:
         fold = about["fold"]

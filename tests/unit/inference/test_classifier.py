@@ -62,10 +62,12 @@ def test_waveforms_of_another_rate_are_resampled(classifier, files):
 def test_classes_can_be_chosen(classifier, files):
     [full] = classifier.classify(files[:1])
     [part] = classifier.classify(files[:1], labels=["happy", "sad"])
-    kept = full.scores["happy"] + full.scores["sad"]
-    assert part.scores["sad"] == pytest.approx(full.scores["sad"] / kept)
+    kept = full.scores["happiness"] + full.scores["sadness"]
+    assert part.scores["sadness"] == pytest.approx(
+        full.scores["sadness"] / kept
+    )
     [merged] = classifier.classify(files[:1], merge={"low": ["sad", "angry"]})
-    assert merged.scores["low"] == pytest.approx(1 - full.scores["happy"])
+    assert merged.scores["low"] == pytest.approx(1 - full.scores["happiness"])
 
 
 def test_below_the_threshold_there_is_no_label(classifier, files):
@@ -167,7 +169,7 @@ def test_wrong_arguments_are_named(classifier, arguments, named):
 def test_a_folder_is_loaded(tmp_path, classifier, files):
     folder = write_classifier(tmp_path / "folder", classifier.trained)
     loaded = EmotionClassifier.from_pretrained(folder, device="cpu")
-    assert loaded.labels == ["angry", "happy", "sad"]
+    assert loaded.labels == ["anger", "happiness", "sadness"]
     expected = classifier.classify(files[:1])[0].scores
     assert loaded.classify(files[:1])[0].scores == pytest.approx(expected)
 

@@ -50,7 +50,11 @@ def test_padded_batches_are_equal(session, trained, lengths):
 
 def test_labels_are_in_the_metadata(session):
     meta = session.get_modelmeta().custom_metadata_map
-    assert json.loads(meta["labels"]) == ["angry", "happy", "sad"]
+    assert json.loads(meta["labels"]) == [
+        "anger",
+        "happiness",
+        "sadness",
+    ]
     assert json.loads(meta["published_labels"])[1] == "happiness"
     assert (meta["sample_rate"], meta["min_samples"]) == ("16000", "400")
 

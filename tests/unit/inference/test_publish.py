@@ -99,10 +99,28 @@ def test_to_a_folder(folder, tmp_path, monkeypatch):
     publish(folder, "./copy", overwrite=True)
 
 
-def test_nothing_broken_is_published(folder, tmp_path, hub):
+def test_nothing_is_passed_on_as_it_is(folder, tmp_path, hub):
+    """Code that somebody put into the folder does not leave it."""
+    hostile = write_classifier(tmp_path / "hostile", tiny_trained())
+    yaml = hostile / "hyperparams.yaml"
+    yaml.write_text(yaml.read_text() + "evil: !apply:os.system [touch x]\n")
+    (hostile / "extra.py").write_text("import os")
+    (hostile / "README.md").write_text("<script>")
+    publish(hostile, "ann/emotions", endpoint=hub.url)
+    publish(hostile, str(tmp_path / "copy"))
+    files = hub.repositories["ann/emotions"]
+    assert set(files) == {path.name for path in folder.iterdir()}
+    for path in folder.iterdir():
+        if path.name != "README.md":
+            assert files[path.name] == path.read_bytes()
+        assert (tmp_path / "copy" / path.name).read_bytes() == path.read_bytes()
+    assert b"<script>" not in files["README.md"]
+
+
+def test_nothing_broken_is_published(tmp_path, hub):
     broken = write_classifier(tmp_path / "broken", tiny_trained())
-    (broken / "hyperparams.yaml").unlink()
-    with pytest.raises(FileNotFoundError, match=r"hyperparams\.yaml missing"):
+    (broken / "classifier.ckpt").unlink()
+    with pytest.raises((OSError, ValueError), match=r"classifier\.ckpt"):
         publish(broken, "ann/emotions", endpoint=hub.url)
     with pytest.raises(FileNotFoundError, match="no classifier folder"):
         publish(tmp_path, "ann/emotions", endpoint=hub.url)
