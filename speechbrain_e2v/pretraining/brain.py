@@ -8,39 +8,28 @@ import torch
 from speechbrain.utils.logger import get_logger
 
 from speechbrain_e2v.console import Ended
-from speechbrain_e2v.lobes.lengths import SAMPLE_RATE, frame_mask
+from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
 from speechbrain_e2v.pretraining.data import (
     BadUtterance,
     PretrainingBatch,
     from_padded_batch,
 )
-from speechbrain_e2v.pretraining.health import feature_health
+from speechbrain_e2v.pretraining.figures import Figures, Predictions
 from speechbrain_e2v.pretraining.losses import (
     frame_loss,
     masked_targets,
     utterance_loss,
     utterance_prediction,
 )
-from speechbrain_e2v.pretraining.masking import (
-    MaskLayout,
-    clone_seeds,
-    mask_layout,
-)
+from speechbrain_e2v.pretraining.masking import clone_seeds, mask_layout
 from speechbrain_e2v.pretraining.monitor import TrainingMonitor
 from speechbrain_e2v.pretraining.settings import RunSettings
-from speechbrain_e2v.pretraining.student import StudentOutput
-from speechbrain_e2v.pretraining.teacher import Targets
 from speechbrain_e2v.training.brain import E2VBrain
 from speechbrain_e2v.training.seeding import stable_hash
 
 VALIDATION = -1
 """Takes the update's place in seeds, so that validation repeats its masks."""
 PLACEHOLDER_SECONDS = 1
-VALIDATION_ROWS = 64
-"""Frames of a batch that the ranks of a validation are computed from."""
-
-Predictions = tuple[StudentOutput, Targets, MaskLayout]
-
 logger = get_logger(__name__)
 
 
@@ -176,6 +165,8 @@ class DistillationBrain(E2VBrain):
         """Begin the figures of a validation; training has its own."""
         if stage != sb.Stage.TRAIN:
             self._begin_figures()
+            if self.monitor is not None:
+                self.monitor.on_validation_start()
 
     def on_stage_end(
         self, stage: sb.Stage, stage_loss: float, epoch: int | None = None
@@ -187,9 +178,7 @@ class DistillationBrain(E2VBrain):
                 return
             found = None
         else:
-            found = self.mean_losses() | feature_health(
-                **{name: torch.cat(x) for name, x in self._rows.items()}
-            )
+            found = self.mean_losses() | self.figures.health_of_rows()
             self._begin_figures()
         if self.monitor is not None and epoch is not None:
             self.monitor.on_epoch(epoch, self, self.train_loss, found)
@@ -200,6 +189,8 @@ class DistillationBrain(E2VBrain):
         """Fit one micro-batch; also outside of `fit`, without a checkpoint."""
         if self.optimizers_dict is None:
             self.init_optimizers()
+        if (self.step - 1) % self.grad_accumulation_factor == 0:
+            self._begin_figures()  # also after an update that was skipped
         return super().fit_batch(_pretraining_batch(batch))
 
     def evaluate_batch(self, batch: Any, stage: sb.Stage) -> torch.Tensor:
@@ -287,14 +278,14 @@ class DistillationBrain(E2VBrain):
             hparams.frame_loss_weight * frame_mean
             + hparams.utterance_loss_weight * utterance
         )
-        training = stage == sb.Stage.TRAIN
         if batch.is_empty:
             count = 0
-        if self.is_logged or not training:
-            losses = torch.stack([frame_mean, utterance]).detach()
-            self._losses += count * losses
-            self._loss_targets += count
-            self._keep(predictions, target, training)
+        if stage != sb.Stage.TRAIN:
+            self.figures.add(frame_mean, utterance, count)
+            self.figures.keep_rows(predictions, target)
+        elif self.is_logged:
+            self.figures.add(frame_mean, utterance, count)
+            self.figures.keep_batch(predictions, target)
         self.count_targets(count)
         return self.weighted(loss, count)
 
@@ -320,11 +311,10 @@ class DistillationBrain(E2VBrain):
         Means over all micro-batches and ranks, weighted by targets as in the
         update itself.
         """
-        both = torch.cat([self._losses, self._loss_targets[None]])
-        frame, utterance, targets = self.sum_over_ranks(both).tolist()
-        if not targets:
+        means = self.figures.mean_losses(self.sum_over_ranks)
+        if means is None:
             raise TooManyBadFiles("no utterance of valid_manifests can be read")
-        frame, utterance = frame / targets, utterance / targets
+        frame, utterance = means
         return {
             "loss": self.hparams.frame_loss_weight * frame
             + self.hparams.utterance_loss_weight * utterance,
@@ -339,36 +329,8 @@ class DistillationBrain(E2VBrain):
         return x
 
     def _begin_figures(self) -> None:
-        self.last: dict[str, Any] | None = None
+        self.figures = Figures(self.device)
         self.update_seconds = 0.0
-        self._losses = torch.zeros(2, device=self.device)
-        self._loss_targets = torch.zeros((), device=self.device)
-        self._rows: dict[str, list[torch.Tensor]] = {}
-
-    def _keep(
-        self, predictions: Predictions, target: torch.Tensor, training: bool
-    ) -> None:
-        """Keep what figures are made of: a last batch, or rows of them all."""
-        output, targets, layout = predictions
-        conv_real = None
-        if output.num_frames is not None:
-            conv_real = frame_mask(output.num_frames, output.conv.shape[1])
-        features = {
-            "conv": _rows(output.conv, conv_real),
-            "encoder": _rows(output.visible, layout.visible_real),
-            "prediction": _rows(output.prediction, layout.masked_real),
-            "target": _rows(target, layout.masked_real),
-        }
-        if training:
-            self.last = {
-                "features": features,
-                "utterance_target": targets.utterance,
-                "masked_share": layout.masked.shape[1] / layout.frames,
-            }
-            return
-        for name, x in features.items():
-            thinned = x[:: -(-len(x) // VALIDATION_ROWS)]
-            self._rows.setdefault(name, []).append(thinned.float())
 
     # ---- speech heard, files lost
 
@@ -388,12 +350,6 @@ class DistillationBrain(E2VBrain):
     def skipped_files(self) -> int:
         """How many files could not be read since this process started."""
         return self._bad
-
-
-def _rows(x: torch.Tensor, real: torch.Tensor | None) -> torch.Tensor:
-    """[B, T, D] -> [N, D], without padding."""
-    x = x.detach()
-    return x.flatten(0, 1) if real is None else x[real]
 
 
 def _pretraining_batch(batch: Any) -> PretrainingBatch:

@@ -47,6 +47,11 @@ def _from_run(student: Student, teacher: EMATeacher, saved: Path) -> str | None:
     newest = AtomicCheckpointer(saved).find_whole() if saved.is_dir() else None
     if newest is None:
         return None
+    if not {"student", "teacher"} <= newest.paramfiles.keys():
+        raise ValueError(
+            f"{newest.path} holds no student and teacher: give the output "
+            "folder of a pre-training run, or an encoder folder"
+        )
     states = {}
     for name, module in (("student", student), ("teacher", teacher)):
         path = newest.paramfiles[name]

@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from speechbrain.utils.distributed import if_main_process
@@ -16,9 +16,7 @@ from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.pretraining.health import (
     CollapseThresholds,
     check_collapse,
-    feature_health,
     teacher_distance,
-    utterance_spread,
 )
 from speechbrain_e2v.pretraining.health_log import VALID, HealthLog, plot_health
 
@@ -56,6 +54,7 @@ class TrainingMonitor:
         self.train_logger = train_logger
         self.progress = progress
         self._bar: tqdm | None = None
+        self._began = self._stopped = 0.0
 
     def start(self, update: int) -> None:
         """Begin at an update: 0, or the one a run resumes from."""
@@ -79,9 +78,9 @@ class TrainingMonitor:
         self._seconds += brain.update_seconds
         self._updates += 1
         self._bar.update()
-        if brain.optimizer_step % self.interval or brain.last is None:
+        if brain.optimizer_step % self.interval:
             return
-        figures = self._figures(brain, brain.last)
+        figures = self._figures(brain)
         if if_main_process():
             self.log.append(brain.optimizer_step, figures)
         self._bar.set_postfix(
@@ -91,6 +90,10 @@ class TrainingMonitor:
         )
         check_collapse(figures, brain.optimizer_step, self.thresholds)
         self._restart()
+
+    def on_validation_start(self) -> None:
+        """Stop the clock: validation is no time spent on training."""
+        self._stopped = time.perf_counter()
 
     def on_epoch(
         self,
@@ -104,6 +107,8 @@ class TrainingMonitor:
         On every rank: SpeechBrain's loggers wait for each other.
         """
         update = brain.optimizer_step
+        if valid is not None:
+            self._began += time.perf_counter() - self._stopped
         if if_main_process():
             if valid is not None:
                 named = {VALID + name: value for name, value in valid.items()}
@@ -149,9 +154,7 @@ class TrainingMonitor:
         if "".join(kept) != text:
             replace_text(path, "".join(kept))
 
-    def _figures(
-        self, brain: "DistillationBrain", last: dict[str, Any]
-    ) -> dict[str, float]:
+    def _figures(self, brain: "DistillationBrain") -> dict[str, float]:
         hparams = brain.hparams
         hours = torch.tensor(self._seconds / 3600, device=brain.device)
         hours_heard = brain.sum_over_ranks(hours).item()
@@ -161,13 +164,9 @@ class TrainingMonitor:
             **_learning_rate(brain),
             "tau": brain.ema_decay,
             "grad_norm": brain.grad_norm,
-            "masked_share": last["masked_share"],
             "speech_hours_per_update": hours_heard / self._updates,
             "speech_hours_per_hour": hours_heard / (elapsed / 3600),
-            **feature_health(**last["features"]),
-            "spread_utterance_target": utterance_spread(
-                last["utterance_target"]
-            ),
+            **brain.figures.health_of_batch(),
             "teacher_distance": teacher_distance(
                 hparams.student.encoder.context.parameters(),
                 hparams.teacher.context.parameters(),

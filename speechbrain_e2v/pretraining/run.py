@@ -78,6 +78,22 @@ KEYS = (
     "epoch_counter",
     "checkpointer",
 )
+NUMBERS = {
+    "batch_seconds": (0.025, False),
+    "min_seconds": (0.0, False),
+    "max_seconds": (0.025, False),
+    "num_workers": (0, True),
+    "max_bad_share": (0.0, False),
+    "clones": (1, True),
+    "noise_std": (0.0, False),
+    "frame_loss_weight": (0.0, False),
+    "utterance_loss_weight": (0.0, False),
+    "frontend_lr_factor": (0.0, False),
+    "updates": (1, True),
+    "log_interval": (1, True),
+}
+"""Keys that are numbers: the smallest, and whether they are whole."""
+
 OPTIONAL = ("valid_manifests", "train_logger", "allow_changed")
 
 
@@ -104,10 +120,34 @@ def load_pretraining(argv: list[str]) -> Experiment:
     missing = [key for key in KEYS if key not in experiment.hparams]
     if missing:
         raise ValueError(f"{experiment.file}: {', '.join(missing)} missing")
-    # What cannot be scheduled is said now, not at the first update.
-    experiment.hparams["lr_schedule"](0)
-    experiment.hparams["ema_schedule"](1)
+    _check_values(experiment.hparams)
     return experiment
+
+
+def _check_values(hparams: dict[str, Any]) -> None:
+    """What cannot work is said now, not at the first update."""
+    for key, (smallest, whole) in NUMBERS.items():
+        value = hparams[key]
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not value >= smallest or (whole and value % 1):
+            kind = "whole number" if whole else "number"
+            raise ValueError(
+                f"{key} is {value!r}: give a {kind} of {smallest:g} or more"
+            )
+    for key in ("manifests", "valid_manifests"):
+        paths = hparams.get(key) or []
+        listed = [paths] if isinstance(paths, str) else paths
+        if not isinstance(listed, list) or not all(
+            isinstance(path, str) for path in listed
+        ):
+            raise ValueError(
+                f"{key} is {paths!r}: give manifest files, --{key} '[a.json]'"
+            )
+    for key, update in (("lr_schedule", 0), ("ema_schedule", 1)):
+        try:
+            hparams[key](update)
+        except TypeError as error:
+            raise ValueError(f"{key}: {error}; look at its numbers") from error
 
 
 @dataclass(frozen=True)

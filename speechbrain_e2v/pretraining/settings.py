@@ -157,7 +157,9 @@ def _other_shapes(
     newest: Checkpoint, modules: Mapping[str, torch.nn.Module]
 ) -> ValueError | None:
     for name, module in modules.items():
-        path = newest.paramfiles[name]
+        path = newest.paramfiles.get(name)
+        if path is None:
+            return ValueError(f"{newest.path} holds no {name}")
         state = torch.load(
             path, map_location="cpu", weights_only=True, mmap=True
         )

@@ -21,6 +21,7 @@ from speechbrain_e2v.published.encoder_folder import (
     read_card,
     weights_digest,
 )
+from speechbrain_e2v.training.checkpointing import AtomicCheckpointer
 from speechbrain_e2v.training.experiment import one_line_errors
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -188,6 +189,15 @@ def test_wrong_start_is_named(corpus, tmp_path, source, message, monkeypatch):
         train(tmp_path / "run", [listing], initialise_from=source)
 
 
+def test_a_checkpoint_of_another_kind_is_no_start(corpus, tmp_path):
+    listing = manifest(corpus, tmp_path / "speech.json")
+    other = AtomicCheckpointer(tmp_path / "probe/save")
+    other.save_checkpoint()
+    with pytest.raises(SystemExit, match="holds no student and teacher"):
+        source = tmp_path / "probe"
+        train(tmp_path / "run", [listing], initialise_from=source)
+
+
 def break_files(monkeypatch, broken):
     """Let files go bad between the check and the training."""
     read = PretrainingDataset.__getitem__
@@ -299,6 +309,12 @@ def test_wrong_rate_is_named(corpus, tmp_path):
         ({"batch_seconds": 1}, "more than the 16000 of a batch"),
         ({"warmup_updates": 4}, "warmup_updates is 4, but the run has 4"),
         ({"ema_anneal_updates": "soon"}, "ema_anneal_updates is soon"),
+        ({"clones": 0}, "clones is 0: give a whole number of 1 or more"),
+        ({"log_interval": 2.5}, "log_interval is 2.5: give a whole number"),
+        ({"updates": "many"}, "updates is 'many': give a whole number"),
+        ({"noise_std": -1}, "noise_std is -1: give a number of 0 or more"),
+        ({"valid_manifests": 7}, "valid_manifests is 7: give manifest files"),
+        ({"lr": "fast"}, "lr_schedule: .*look at its numbers"),
     ],
 )
 def test_wrong_settings_are_one_line(corpus, tmp_path, changes, message):

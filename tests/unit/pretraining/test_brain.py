@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from speechbrain_e2v.lobes.decoder import ConvDecoder
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
-from speechbrain_e2v.pretraining import monitor
+from speechbrain_e2v.pretraining import figures, monitor
 from speechbrain_e2v.pretraining.brain import DistillationBrain
 from speechbrain_e2v.pretraining.data import from_padded_batch
 from speechbrain_e2v.pretraining.health_log import read_health
@@ -229,12 +229,36 @@ def test_figures_leave_padding_out():
     padded = from_padded_batch(PaddedBatch(rows))
     counts = brain.hparams.student.encoder.num_frames(padded.num_samples)
     predictions = brain.compute_forward(padded, Stage.TRAIN)
-    brain.compute_objectives(predictions, padded, Stage.TRAIN)
-    features = brain.last["features"]
-    assert len(features["conv"]) == counts.sum()
+    rows = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            figures, "feature_health", lambda **x: rows.update(x) or {}
+        )
+        brain.compute_objectives(predictions, padded, Stage.TRAIN)
+        brain.figures.health_of_batch()
+    assert len(rows["conv"]) == counts.sum()
     masked = 2 * (counts // 2).sum()  # of two clones
-    assert len(features["target"]) == len(features["prediction"]) == masked
-    assert len(features["encoder"]) == 2 * counts.sum() - masked
+    assert len(rows["target"]) == len(rows["prediction"]) == masked
+    assert len(rows["encoder"]) == 2 * counts.sum() - masked
+
+
+def test_a_skipped_update_is_in_no_figure(tmp_path):
+    brain, counter = make_brain(tmp_path, skip_nonfinite_grads=True)
+    forward, calls = brain.compute_objectives, []
+
+    def broken_once(*arguments):
+        calls.append(1)
+        loss = forward(*arguments)
+        if len(calls) == 2:
+            brain.figures.add(torch.tensor(1e9), torch.tensor(1e9), 10**9)
+            loss = loss * float("nan")
+        return loss
+
+    brain.compute_objectives = broken_once
+    brain.fit(counter, dataset(), train_loader_kwargs={"batch_size": 1})
+    lines = read_health(tmp_path / "health.jsonl")
+    assert lines[-1]["skipped_updates"] == 1
+    assert len(lines) == 7 and max(line["loss"] for line in lines) < 1e6
 
 
 def test_changed_settings_of_the_optimizer_take_effect(tmp_path):
