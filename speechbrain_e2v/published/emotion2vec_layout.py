@@ -164,7 +164,13 @@ def _labels(
     tokens: Path | None, classes: int, notes: list[str]
 ) -> tuple[Label, ...]:
     if tokens is not None:
-        return read_tokens(tokens)
+        labels = read_tokens(tokens)
+        if len(labels) != classes:
+            raise ValueError(
+                f"{tokens} belongs to another model: the head has {classes} "
+                f"outputs, but there are {len(labels)} labels."
+            )
+        return labels
     if classes == len(NINE_TOKENS):
         notes.append(
             "no tokens.txt: the nine published labels in their usual order"

@@ -76,7 +76,7 @@ class PublishedHead:
         if (len(self.weight), *self.bias.shape) != (classes, classes):
             raise ValueError(
                 f"the head has {len(self.weight)} outputs, but there are "
-                f"{classes} labels: tokens.txt belongs to another model."
+                f"{classes} labels."
             )
 
     @property
@@ -96,7 +96,9 @@ class PublishedHead:
         return self.logits(pooled).softmax(-1)
 
 
-def read_labels(tokens: Sequence[str]) -> tuple[Label, ...]:
+def read_labels(
+    tokens: Sequence[str], origin: object = "tokens.txt"
+) -> tuple[Label, ...]:
     """Give the lines of ``tokens.txt`` stable English ids.
 
     ValueError when two outputs would have one.
@@ -112,7 +114,7 @@ def read_labels(tokens: Sequence[str]) -> tuple[Label, ...]:
     counts = Counter(label.id for label in labels)
     double = sorted(name for name, count in counts.items() if count > 1)
     if double:
-        raise ValueError(f"tokens.txt has several lines for {double[:5]}.")
+        raise ValueError(f"{origin} has several lines for {double[:5]}.")
     return tuple(labels)
 
 
@@ -134,7 +136,7 @@ def read_tokens(path: str | Path) -> tuple[Label, ...]:
     else:
         tokens = _lines(path)
     demand_plain_text(tokens, path)
-    return read_labels(tokens)
+    return read_labels(tokens, path)
 
 
 def _lines(path: Path) -> list[str]:

@@ -9,6 +9,7 @@ stand-in.
 import contextlib
 import io
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -82,7 +83,7 @@ def load_torch_file(path: str | Path, max_bytes: int = MAX_BYTES) -> Any:
         for name in sorted(scan.names - REAL)
     ]
     try:
-        with torch.serialization.safe_globals(stand_ins):
+        with _only_these(stand_ins):
             return torch.load(
                 path, map_location="cpu", mmap=in_zip, weights_only=True
             )
@@ -92,6 +93,18 @@ def load_torch_file(path: str | Path, max_bytes: int = MAX_BYTES) -> Any:
             f"{path}: torch cannot read it ({type(error).__name__}: {reason}); "
             f"{DAMAGED}."
         ) from error
+
+
+@contextlib.contextmanager
+def _only_these(stand_ins: list[Any]) -> Iterator[None]:
+    """Let torch's reader know stand-ins, and nothing that others allowed."""
+    allowed = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    try:
+        with torch.serialization.safe_globals(stand_ins):
+            yield
+    finally:
+        torch.serialization.add_safe_globals(allowed)
 
 
 def _recognise_downloads_gone_wrong(start: bytes) -> None:

@@ -15,6 +15,7 @@ from unit.published import hostile, omegaconf_config
 from speechbrain_e2v.published.pickle_scan import (
     BrokenCheckpoint,
     RefusedPickle,
+    scan_pickle,
 )
 from speechbrain_e2v.published.to_container import to_container
 from speechbrain_e2v.published.torch_file import StandIn, load_torch_file
@@ -113,6 +114,16 @@ def test_nothing_of_a_stand_in_runs(tmp_path, monkeypatch):
     content = load_torch_file(tmp_path / "x.pt")
     assert type(content["args"]) is not argparse.Namespace
     assert to_container(content) == {"args": {"width": {"value": 768}}}
+
+
+def test_what_others_allowed_does_not_count(tmp_path):
+    torch.save({"args": argparse.Namespace(width=768)}, tmp_path / "x.pt")
+    before = torch.serialization.get_safe_globals()
+    with torch.serialization.safe_globals([argparse.Namespace]):
+        content = load_torch_file(tmp_path / "x.pt")
+        assert argparse.Namespace in torch.serialization.get_safe_globals()
+    assert to_container(content) == {"args": {"width": 768}}
+    assert torch.serialization.get_safe_globals() == before
 
 
 def in_zip(path, data):
@@ -292,6 +303,25 @@ def test_flipped_bit_in_the_weights(tmp_path):
     content[content.find(torch.ones(2).numpy().tobytes()) + 400] ^= 1
     path.write_bytes(content)
     refused(path, "CRC")
+
+
+def test_storage_without_data_in_the_older_format(tmp_path):
+    """torch would take the memory as it finds it."""
+    path = tmp_path / "x.pt"
+    torch.save(
+        {"model": {"v": torch.ones(7), "w": torch.ones(5)}},
+        path,
+        _use_new_zipfile_serialization=False,
+    )
+    stream = io.BytesIO(path.read_bytes())
+    for _ in range(4):
+        scan_pickle(stream)
+    start = stream.tell()
+    keys, rest = pickle.load(stream), stream.read()
+    count = int.from_bytes(rest[:8], "little")
+    one = pickle.dumps(keys[:1], 2) + rest[: 8 + 4 * count]
+    path.write_bytes(stream.getvalue()[:start] + one)
+    refused(path, "a storage has no data")
 
 
 def test_storage_of_another_length_in_the_older_format(tmp_path):
