@@ -15,13 +15,16 @@ utterances and 626 speakers; by series and name there are about 635.
 > python m3ed_prepare.py --data_folder DIR --manifest m3ed.json
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from speechbrain_e2v.corpora.folders import find_file, list_files
 from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
 from speechbrain_e2v.corpora.utterance import Utterance
+from speechbrain_e2v.files.documents import read_json
 
 AUDIO = "modality_speech"
 PARTS = {"train": "train", "val": "valid", "test": "test"}
@@ -36,6 +39,25 @@ EMOTIONS = {
 }
 
 
+class _Emotion(msgspec.Struct):
+    final: str = msgspec.field(name="final_main_emo")
+
+
+class _Turn(msgspec.Struct):
+    speaker: str = msgspec.field(name="Speaker")
+    text: str = msgspec.field(name="Text")
+    emotion: _Emotion = msgspec.field(name="EmoAnnotation")
+
+
+class _Speaker(msgspec.Struct):
+    name: str = msgspec.field(name="Name")
+
+
+class _Dialogue(msgspec.Struct):
+    speakers: dict[str, _Speaker] = msgspec.field(name="SpeakerInfo")
+    turns: dict[str, _Turn] = msgspec.field(name="Dialog")
+
+
 def parse(data_folder: Path) -> Iterator[Utterance]:
     """Yield the annotated utterances.
 
@@ -44,7 +66,7 @@ def parse(data_folder: Path) -> Iterator[Utterance]:
     """
     part_of = _parts(data_folder)
     path = find_file(data_folder, "annotation.json", "the M3ED release")
-    series = json.loads(path.read_text(encoding="utf-8"))
+    series = read_json(path, dict[str, dict[str, Any]])
     unannotated = {
         f"{AUDIO}/{name}" for name in list_files(data_folder / AUDIO, "*.wav")
     }
@@ -57,9 +79,9 @@ def parse(data_folder: Path) -> Iterator[Utterance]:
         for dialog, content in sorted(dialogs.items()):
             try:
                 utterances = list(_dialog(show, dialog, content))
-            except KeyError as error:
+            except ValueError as error:  # also msgspec's
                 raise ValueError(
-                    f"M3ED: {path}: {dialog} of {show} has no {error}"
+                    f"M3ED: {path}: {dialog} of {show}: {error}"
                 ) from error
             for fields in utterances:
                 unannotated.discard(fields["wav"])
@@ -72,17 +94,18 @@ def parse(data_folder: Path) -> Iterator[Utterance]:
 
 
 def _dialog(show, dialog, content):
-    speakers = content["SpeakerInfo"]
-    for name, entry in content["Dialog"].items():
-        letter = entry["Speaker"]
+    content = msgspec.convert(content, _Dialogue)
+    for name, entry in content.turns.items():
+        if entry.speaker not in content.speakers:
+            raise ValueError(f"SpeakerInfo has no {entry.speaker!r}")
         yield {
             "id": name,
-            "wav": f"{AUDIO}/{letter}_{name}.wav",
-            "emo_raw": entry["EmoAnnotation"]["final_main_emo"],
-            "spk": f"{show}/{speakers[letter]['Name']}",
+            "wav": f"{AUDIO}/{entry.speaker}_{name}.wav",
+            "emo_raw": entry.emotion.final,
+            "spk": f"{show}/{content.speakers[entry.speaker].name}",
             "dialog": f"{show}/{dialog}",
             "session": show,
-            "text": entry["Text"],
+            "text": entry.text,
         }
 
 

@@ -17,14 +17,16 @@ counts are therefore not checked).
 > python shemo_prepare.py --data_folder DIR --manifest shemo.json
 """
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+import msgspec
+
 from speechbrain_e2v.corpora.folders import match_names
 from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
 from speechbrain_e2v.corpora.utterance import Utterance
+from speechbrain_e2v.files.documents import read_json
 
 NAME = re.compile(r"([FM])(\d{2})([AFHNSW])(\d{2,3})\.wav")
 FOLDERS = {"female": "F", "male": "M"}
@@ -38,6 +40,11 @@ EMOTIONS = {
 }
 
 
+class _Entry(msgspec.Struct):
+    id: str
+    transcript: str | None = None
+
+
 def parse(data_folder: Path) -> Iterator[Utterance]:
     """Yield the utterances of an unpacked ShEMO.
 
@@ -46,8 +53,8 @@ def parse(data_folder: Path) -> Iterator[Utterance]:
     """
     transcripts = {}
     if (data_folder / "shemo.json").is_file():
-        entries = json.loads((data_folder / "shemo.json").read_text("utf-8"))
-        transcripts = {entry["id"]: entry["transcript"] for entry in entries}
+        entries = read_json(data_folder / "shemo.json", list[_Entry])
+        transcripts = {entry.id: entry.transcript for entry in entries}
     for path, match in match_names(data_folder, "*.wav", NAME):
         gender, number, letter, _ = match.groups()
         folder = PurePosixPath(path).parent.name

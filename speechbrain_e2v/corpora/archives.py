@@ -10,6 +10,7 @@ from typing import Any
 from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.corpora.corpus import Corpus
 from speechbrain_e2v.files.atomic import replace_text, unfinished_folder
+from speechbrain_e2v.files.documents import read_json
 from speechbrain_e2v.files.download import fetch, require_room
 
 MARKER = ".downloaded.json"
@@ -32,7 +33,7 @@ def download_corpus(
         )
     folder = Path(folder)
     marker = folder / MARKER
-    done = json.loads(marker.read_text("utf-8")) if marker.is_file() else {}
+    done = read_json(marker, dict[str, str]) if marker.is_file() else {}
     fetched = []
     for download in corpus.downloads:
         if done.get(download.name) == download.url:

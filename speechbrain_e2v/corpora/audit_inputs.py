@@ -1,17 +1,38 @@
 """What can be audited: runs of recipes, and manifests."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
+
+import msgspec
 
 from speechbrain_e2v.corpora.group_splits import OFFICIAL_PARTS
 from speechbrain_e2v.corpora.labels import LabelSet
 from speechbrain_e2v.corpora.manifest import read_manifest
 from speechbrain_e2v.corpora.protocols import Fold, make_folds
 from speechbrain_e2v.corpora.utterance import Utterance
+from speechbrain_e2v.files.documents import read_json
 
 _PARTS = {"train": "train", "valid": "valid", "dev": "valid", "test": "test"}
+
+
+class _Protocol(msgspec.Struct):
+    name: str
+    n_folds: int
+    split_seed: int
+    marks: list[str]
+
+
+class _Results(msgspec.Struct):
+    corpus: str
+    protocol: _Protocol
+    seeds: Annotated[list[int], msgspec.Meta(min_length=1)]
+    classes: list[str] | None = None
+
+
+class _FoldResult(msgspec.Struct):
+    test: list[str]
 
 
 @dataclass(frozen=True)
@@ -57,29 +78,29 @@ def from_run(folder: Path) -> Audited:
 
     Raises ValueError when the folds are not those of the run.
     """
-    results = json.loads((folder / "results.json").read_text("utf-8"))
-    protocol = results["protocol"]
+    results = read_json(folder / "results.json", _Results)
+    protocol = results.protocol
     rows = read_manifest(folder / "manifest" / "all.json")
-    if "classes" in results:  # a regression takes every utterance
-        rows = LabelSet(tuple(results["classes"])).apply(rows)
+    if results.classes is not None:  # a regression takes every utterance
+        rows = LabelSet(tuple(results.classes)).apply(rows)
     folds = make_folds(
-        protocol["name"], rows, protocol["n_folds"], protocol["split_seed"]
+        protocol.name, rows, protocol.n_folds, protocol.split_seed
     )
-    seed = results["seeds"][0]
+    seed = results.seeds[0]
     for number, fold in enumerate(folds):
         path = folder / "folds" / f"{number:02d}" / f"seed{seed}/result.json"
-        tested = json.loads(path.read_text("utf-8"))["test"]
+        tested = read_json(path, _FoldResult).test
         if list(fold.test) != tested:
             raise ValueError(
                 f"{path}: other utterances were tested than {fold.name} of "
-                f"{protocol['name']} has now; run the recipe again"
+                f"{protocol.name} has now; run the recipe again"
             )
     return Audited(
-        f"{results['corpus']} ({folder})",
+        f"{results.corpus} ({folder})",
         rows,
         folds,
-        protocol["name"],
-        tuple(protocol["marks"]),
+        protocol.name,
+        tuple(protocol.marks),
         True,
     )
 

@@ -91,8 +91,11 @@ def printable(path: str) -> str:
     >>> print(printable(b"col\xe8re.wav".decode("utf-8", "surrogateescape")))
     col\xe8re.wav
     """
-    data = path.encode("utf-8", "surrogateescape")
-    return data.decode("utf-8", "backslashreplace")
+    try:
+        data = path.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # not from a file system
+        data = path.encode("utf-8", "backslashreplace")
+    return data.decode("utf-8", "backslashreplace").replace("\0", r"\x00")
 
 
 def walk(folder: str | Path) -> list[str]:

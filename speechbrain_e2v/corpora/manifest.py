@@ -9,14 +9,20 @@ doubled. Beside ``all.json`` lies ``all.meta.json`` with the folder that
 import hashlib
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import msgspec
+
+from speechbrain_e2v.corpora.label_tables import check_class_name, read_text
 from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.files.atomic import replace_text
+from speechbrain_e2v.files.documents import read_json
 
 SPEC_VERSION = 1
 PLACEHOLDER = "{data_root}"
@@ -24,10 +30,21 @@ _FIELDS = tuple(f.name for f in fields(Utterance))
 _OPTIONAL = ("split", "session", "dialog", "start", "stop", "text")
 # "length" is what SpeechBrain's own IEMOCAP recipe calls the duration.
 _ROW_KEYS = frozenset(_FIELDS[1:]) | {"length"}
-_NUMBERS = frozenset(
-    ("start", "stop", "duration", "num_samples", "sample_rate", "channels")
-)
+_BRACES = re.compile(r"\{\{|\}\}|\{data_root\}|[{}]")
 Rows = dict[str, dict[str, Any]]
+
+
+class ManifestMeta(msgspec.Struct):
+    """What stands beside a manifest; tools of others may leave out a lot."""
+
+    data_root: str = ""
+    n_rows: int = 0
+    hours: float = 0.0
+    speakers: int = 0
+    content_sha256: str = ""
+    input_sha256: str = ""
+    skipped: dict[str, int] = {}  # reason to number
+    differences: list[tuple[str, Any, Any]] = []
 
 
 class ManifestError(ValueError):
@@ -192,9 +209,9 @@ def read_manifest(
     '/corpus/x/a.wav'
     """
     rows = _parse_json(path)
-    replacements = {}
+    root = None
     if data_root is not None:
-        replacements["data_root"] = Path(os.path.abspath(data_root)).as_posix()
+        root = Path(os.path.abspath(data_root)).as_posix()
     elif any(
         isinstance(row, dict) and PLACEHOLDER in str(row.get("wav"))
         for row in rows.values()
@@ -204,13 +221,23 @@ def read_manifest(
                 f"{path}: {meta_path(path)} is missing, so the audio folder "
                 "is not known; keep both files together or give data_root"
             )
-        meta = _parse_json(meta_path(path))
-        if not isinstance(meta.get("data_root"), str):
+        root = read_meta(path).data_root
+        if not os.path.isabs(root):
             raise ManifestError(f"{meta_path(path)}: 'data_root' is missing")
-        replacements["data_root"] = meta["data_root"]
-    return [
-        _from_row(path, name, rows[name], replacements) for name in sorted(rows)
-    ]
+    return [_from_row(path, name, rows[name], root) for name in sorted(rows)]
+
+
+def manifest_digest(path: str | os.PathLike) -> str:
+    """:func:`rows_digest` of a manifest as it is on disk."""
+    return rows_digest(_parse_json(path))
+
+
+def read_meta(path: str | os.PathLike) -> ManifestMeta:
+    """What the meta file of a manifest says; ManifestError for a bad one."""
+    try:
+        return read_json(meta_path(path), ManifestMeta)
+    except (ValueError, OSError) as error:
+        raise ManifestError(str(error)) from error
 
 
 def _parse_json(path: str | os.PathLike) -> dict[str, Any]:
@@ -225,17 +252,21 @@ def _parse_json(path: str | os.PathLike) -> dict[str, Any]:
             )
         return keys
 
+    if Path(path).exists() and not Path(path).is_file():
+        raise ManifestError(f"{path}: no regular file")
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        value = json.loads(
+            read_text(path), object_pairs_hook=unique, parse_constant=_refuse
+        )
     except OSError as error:
         raise ManifestError(
             f"{path}: cannot read it ({error.strerror}); prepare the corpus "
             "first, or correct the path"
         ) from error
-    try:
-        value = json.loads(text, object_pairs_hook=unique)
-    except json.JSONDecodeError as error:
-        raise ManifestError(f"{path}: not JSON ({error})") from error
+    except ManifestError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"{path}: not JSON ({error})") from None
     if not isinstance(value, dict):
         raise ManifestError(
             f"{path}: expected a mapping, found a {type(value).__name__}"
@@ -243,11 +274,12 @@ def _parse_json(path: str | os.PathLike) -> dict[str, Any]:
     return value
 
 
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number in JSON")
+
+
 def _from_row(
-    path: str | os.PathLike,
-    name: str,
-    row: Any,
-    replacements: Mapping[str, str],
+    path: str | os.PathLike, name: str, row: Any, data_root: str | None
 ) -> Utterance:
     if not isinstance(row, dict):
         raise ManifestError(f"{path}: row {name!r} is not a mapping")
@@ -260,38 +292,61 @@ def _from_row(
     if not isinstance(row.get("wav"), str):
         raise ManifestError(f"{path}: row {name!r} has no 'wav'")
     try:
-        row = _formatted(row, replacements)
-    except (KeyError, ValueError, IndexError, AttributeError) as error:
+        row = _formatted(row, data_root)
+    except ValueError as error:
         raise ManifestError(
             f"{path}: row {name!r} has a single brace that is not "
-            f"{PLACEHOLDER} ({error!r}); write {{{{ and }}}} for braces"
+            f"{PLACEHOLDER} ({error}); write {{{{ and }}}} for braces"
         ) from error
-    if not os.path.isabs(row["wav"]):
+    except RecursionError:
+        raise ManifestError(
+            f"{path}: row {name!r}: nested too deeply"
+        ) from None
+    if not os.path.isabs(row["wav"]) or "\0" in row["wav"]:
         raise ManifestError(
             f"{path}: row {name!r}: {row['wav']!r} is not absolute; write it "
             f"as '{PLACEHOLDER}/relative/path'"
         )
     length = row.pop("length", 0.0)
     row.setdefault("duration", length)
-    for key in _NUMBERS & set(row):
-        number = row[key]
-        if type(number) not in (int, float):
-            if number is None and key in _OPTIONAL:
-                continue
-            raise ManifestError(
-                f"{path}: row {name!r}: {key} is {number!r}, not a number"
-            )
-    return Utterance(id=name, **row)
+    try:
+        utterance = msgspec.convert({"id": name, **row}, Utterance)
+        if utterance.emo is not None:
+            _check_class(utterance.emo)
+    except (ValueError, OverflowError) as error:
+        problem, _, place = str(error).partition(" - at `$.")
+        where = f"{place.rstrip('`')}: " if place else ""
+        raise ManifestError(
+            f"{path}: row {name!r}: {where}{problem}"
+        ) from error
+    if utterance.stop is not None and utterance.stop <= (utterance.start or 0):
+        raise ManifestError(
+            f"{path}: row {name!r}: stop is {utterance.stop:g} s, start is "
+            f"{utterance.start or 0:g} s"
+        )
+    return utterance
 
 
-def _formatted(value: Any, replacements: Mapping[str, str]) -> Any:
+_check_class = lru_cache(maxsize=4096)(check_class_name)
+
+
+def _formatted(value: Any, data_root: str | None) -> Any:
+    """Braces undone; not by str.format, which can be made to do more."""
     if isinstance(value, str):
         # The test is not needed, but makes big manifests load much faster.
         if "{" in value or "}" in value:
-            return value.format_map(replacements)
+            return _BRACES.sub(lambda match: _brace(match[0], data_root), value)
         return value
     if isinstance(value, dict):
-        return {k: _formatted(v, replacements) for k, v in value.items()}
+        return {k: _formatted(v, data_root) for k, v in value.items()}
     if isinstance(value, list):
-        return [_formatted(item, replacements) for item in value]
+        return [_formatted(item, data_root) for item in value]
     return value
+
+
+def _brace(found: str, data_root: str | None) -> str:
+    if found == PLACEHOLDER and data_root is not None:
+        return data_root
+    if found in ("{{", "}}"):
+        return found[0]
+    raise ValueError(repr(found))

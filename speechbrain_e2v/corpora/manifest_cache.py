@@ -5,12 +5,15 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from speechbrain_e2v.corpora.corpus import Corpus
 from speechbrain_e2v.corpora.manifest import (
     SPEC_VERSION,
+    ManifestError,
+    ManifestMeta,
+    manifest_digest,
     meta_path,
+    read_meta,
     rows_digest,
     to_rows,
 )
@@ -97,19 +100,21 @@ def input_digest(
 
 def reusable_meta(
     manifest: Path, data_root: str, digest: str
-) -> dict[str, Any] | None:
+) -> ManifestMeta | None:
     """The meta entries of an existing manifest, if it may be kept.
 
     None when there is none, when anything it was made from has changed, or
-    when it was edited.
+    when it was edited or damaged.
     """
     if not (manifest.is_file() and meta_path(manifest).is_file()):
         return None
-    meta = json.loads(meta_path(manifest).read_text(encoding="utf-8"))
-    same = (
-        meta.get("data_root") == data_root
-        and meta.get("input_sha256") == digest
-        and meta.get("content_sha256")
-        == rows_digest(json.loads(manifest.read_text(encoding="utf-8")))
-    )
+    try:
+        meta = read_meta(manifest)
+        same = (
+            meta.data_root == data_root
+            and meta.input_sha256 == digest
+            and meta.content_sha256 == manifest_digest(manifest)
+        )
+    except ManifestError:
+        return None
     return meta if same else None

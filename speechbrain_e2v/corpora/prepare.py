@@ -12,6 +12,9 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from speechbrain_e2v.corpora.archives import download_corpus
 from speechbrain_e2v.corpora.audio import AudioError
@@ -23,7 +26,7 @@ from speechbrain_e2v.corpora.corpus import (
     count,
     difference_table,
 )
-from speechbrain_e2v.corpora.manifest import meta_path, write_manifest
+from speechbrain_e2v.corpora.manifest import read_meta, write_manifest
 from speechbrain_e2v.corpora.manifest_cache import (
     input_digest,
     label_digests,
@@ -32,6 +35,7 @@ from speechbrain_e2v.corpora.manifest_cache import (
 )
 from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.files.atomic import replace_text
+from speechbrain_e2v.files.documents import read_json
 
 __all__ = [
     "Corpus",
@@ -45,6 +49,10 @@ _logger = logging.getLogger(__name__)
 _SKIP_REASONS = {"missing": "missing_audio", "empty": "zero_length"}
 _ROUNDING = 0.05  # seconds by which a piece may be longer than its audio
 Skipped = dict[str, dict[str, str]]  # reason to id to detail
+
+
+class _Report(msgspec.Struct):
+    differs_from_paper_table1: list[tuple[str, Any, Any]] = []
 
 
 def prepare(
@@ -108,9 +116,9 @@ def prepare_manifest(
     rows = sorted(corpus.parse(data_folder), key=lambda u: u.id)
     sources = label_digests(corpus, data_folder)
     digest = input_digest(corpus, data_root, rows, sources, min_duration)
-    meta = reusable_meta(manifest, data_root, digest)
-    if meta is not None and Path(report).is_file():
-        _judge(corpus, data_root, meta["differences"], report, strict_counts)
+    found = reusable_meta(manifest, data_root, digest)
+    if found is not None and Path(report).is_file():
+        _judge(corpus, data_root, found.differences, report, strict_counts)
         _logger.info("%s: %s is up to date", corpus.name, manifest)
         return manifest
     _check_excluded(corpus, rows)
@@ -138,16 +146,16 @@ def prepare_manifest(
 
 def completeness_caveats(manifest: str | Path) -> list[str]:
     """Say when a manifest is not of the complete corpus."""
-    meta = json.loads(meta_path(manifest).read_text(encoding="utf-8"))
+    meta = read_meta(manifest)
     caveats = []
-    for what, expected, found in meta["differences"]:
+    for what, expected, found in meta.differences:
         if what == "utts":
             caveats = [
                 f"{found} of {expected} utterances: not the whole corpus"
             ]
-    if meta["differences"] and not caveats:
+    if meta.differences and not caveats:
         caveats = ["not the corpus as published"]
-    excluded = meta["skipped"].get("excluded", 0)
+    excluded = meta.skipped.get("excluded", 0)
     if excluded:
         caveats.append(f"{excluded} utterances are left out by choice")
     return caveats
@@ -337,13 +345,13 @@ def prepare_main(
         )
     except (ValueError, OSError) as error:
         parser.exit(1, f"error: {error}\n")
-    meta = json.loads(meta_path(manifest).read_text(encoding="utf-8"))
+    meta = read_meta(manifest)
     print(
-        f"{corpus.name}: {meta['n_rows']} utterances, {meta['hours']:.2f} h, "
-        f"{meta['speakers']} speakers, left out {meta['skipped'] or 'none'}"
+        f"{corpus.name}: {meta.n_rows} utterances, {meta.hours:.2f} h, "
+        f"{meta.speakers} speakers, left out {meta.skipped or 'none'}"
     )
-    paper = json.loads(report.read_text(encoding="utf-8"))
-    if paper["differs_from_paper_table1"]:
+    paper = read_json(report, _Report).differs_from_paper_table1
+    if paper:
         print("Table 1 of the paper says otherwise about:")
-        print(difference_table(paper["differs_from_paper_table1"]))
+        print(difference_table(paper))
     print(f"{manifest} and {report}")

@@ -1,9 +1,15 @@
 """The row that every corpus parser yields and every manifest holds."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
+
+# Bounds of what a manifest may say: 30 years, and what an index can hold.
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
 @dataclass(frozen=True)
@@ -28,14 +34,14 @@ class Utterance:
     split: str | None = None  # official part: "train", "valid" or "test"
     session: str | None = None
     dialog: str | None = None
-    start: float | None = None  # seconds, of a piece of the file
-    stop: float | None = None
+    start: Seconds | None = None  # of a piece of the file
+    stop: Seconds | None = None
     text: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)  # what JSON can hold
-    duration: float = 0.0  # seconds, of the piece if it is one
-    num_samples: int = 0  # at the file's own rate; 0: not measured yet
-    sample_rate: int = 0
-    channels: int = 0
+    duration: Seconds = 0.0  # of the piece if it is one
+    num_samples: Count = 0  # at the file's own rate; 0: not measured yet
+    sample_rate: Count = 0
+    channels: Count = 0
 
     @property
     def samples_at_16k(self) -> int:

@@ -17,17 +17,23 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from tqdm import tqdm
 
 from speechbrain_e2v.corpora.ffmpeg import require
 from speechbrain_e2v.corpora.folders import list_files
 from speechbrain_e2v.files.atomic import replace_text, replaced_file
+from speechbrain_e2v.files.documents import read_json
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
 
 CHANNELS = ("downmix", "center")
 REPORT = "extraction.json"
 _HEADER = 44  # bytes of a wav file without a sample
 _SURROUND = 6
+
+
+class _Report(msgspec.Struct):
+    channel: str
 
 
 def extract_folder(
@@ -153,7 +159,7 @@ def _up_to_date(source: Path, target: Path) -> bool:
 def _refuse_other_channel(path: Path, channel: str) -> None:
     if not path.is_file():
         return
-    other = json.loads(path.read_text(encoding="utf-8"))["channel"]
+    other = read_json(path, _Report).channel
     if other != channel:
         raise ValueError(
             f"{path.parent} holds sound extracted with channel {other!r}, "

@@ -80,7 +80,7 @@ def test_m3ed_bad_inputs(tmp_path):
     content = json.loads(path.read_text("utf-8"))
     del content["fendou"]["fendou_1"]["Dialog"]["fendou_1_1"]["Speaker"]
     make_text(path, json.dumps(content))
-    with pytest.raises(ValueError, match="fendou_1 of fendou .*'Speaker'"):
+    with pytest.raises(ValueError, match="fendou_1 of fendou: .*`Speaker`"):
         parsed(M3ED, folder)
 
 

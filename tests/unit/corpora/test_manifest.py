@@ -1,10 +1,14 @@
 """Manifests: text survives, mistakes are named."""
 
 import json
+import os
+import random
 
 import pytest
+import soundfile
 from speechbrain.dataio.dataio import load_data_json
 
+from speechbrain_e2v.corpora.corpus import Corpus
 from speechbrain_e2v.corpora.manifest import (
     ManifestError,
     Utterance,
@@ -12,6 +16,8 @@ from speechbrain_e2v.corpora.manifest import (
     read_manifest,
     write_manifest,
 )
+from speechbrain_e2v.corpora.prepare import prepare
+from tests.robustness.mutations import damaged_bytes, damaged_document
 
 TEXTS = {
     "braces": "he {laughs} and }{ {} {{x}} {data_root}",
@@ -126,7 +132,34 @@ def test_bad_utterances_are_not_written(tmp_path, bad, message):
         ('{"a": {"wav": "/a.wav", "text": "{laughs}"}}', "single brace"),
         ('{"a": {"wav": "/a.wav", "text": "{"}}', "single brace"),
         ('{"a": {"wav": "a.wav"}}', "not absolute"),
-        ('{"a": {"wav": "/a.wav", "duration": "3"}}', "duration is '3'"),
+        ('{"a": {"wav": "/a.wav", "duration": "3"}}', "duration: Expected"),
+        ('{"a": {"wav": "/a.wav", "duration": -1}}', "duration: Expected"),
+        ('{"a": {"wav": "/a.wav", "duration": NaN}}', "NaN is no number"),
+        ('{"a": {"wav": "/a.wav", "duration": 1e308}}', "duration: Expected"),
+        ('{"a": {"wav": "/a.wav", "sample_rate": 1.5}}', "sample_rate: Exp"),
+        ('{"a": {"wav": "/a.wav", "spk": 7}}', "spk: Expected `str`"),
+        ('{"a": {"wav": "/a.wav", "extra": []}}', "extra: Expected"),
+        ('{"a": {"wav": "/a.wav", "emo": "a => b"}}', "'a => b' has '=>'"),
+        ('{"a": {"wav": "/a.wav", "emo": "\\u001b[2J"}}', "control char"),
+        ('{"a": {"wav": "/a.wav", "start": 2, "stop": 1}}', "stop is 1 s"),
+        ('{"a": {"wav": "/a\\u0000.wav"}}', "not absolute"),
+        (
+            '{"a": {"wav": "/a.wav", "text": "{data_root:>9999999999}"}}',
+            "single brace",
+        ),
+        (
+            '{"a": {"wav": "/a.wav", "text": "{data_root.__class__}"}}',
+            "single brace",
+        ),
+        (
+            '{"a": {"wav": "/a.wav", "extra": {"x": '
+            + "[" * 5000
+            + "]" * 5000
+            + "}}}",
+            "nested too deeply|not JSON",
+        ),
+        ("[" * 100_000, "not JSON"),
+        ("1" * 5000, "not JSON"),
         ('{"a": 3}', "'a' is not a mapping"),
         ("[1]", "expected a mapping, found a list"),
         ("{", "not JSON"),
@@ -138,6 +171,64 @@ def test_a_bad_manifest_is_named_with_its_row(tmp_path, text, message):
     with pytest.raises(ManifestError, match=message) as caught:
         read_manifest(path)
     assert "broken.json" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_other_encodings_are_named(tmp_path, encoding):
+    path = tmp_path / "m.json"
+    path.write_text('{"a": {"wav": "/é.wav"}}', encoding=encoding)
+    with pytest.raises(ManifestError, match=r"m\.json.*not UTF-8"):
+        read_manifest(path)
+    path.write_text('{"a": {"wav": "/é.wav"}}', encoding="utf-8-sig")
+    assert read_manifest(path)[0].wav == "/é.wav"
+
+
+def test_a_pipe_is_no_manifest(tmp_path):
+    os.mkfifo(tmp_path / "m.json")
+    with pytest.raises(ManifestError, match="no regular file"):
+        read_manifest(tmp_path / "m.json")
+
+
+@pytest.mark.parametrize("damaged", ["all.json", "all.meta.json"])
+def test_damage_is_refused_or_harmless(tmp_path, damaged):
+    path = write_manifest(tmp_path / "all.json", rows(), tmp_path)
+    target = tmp_path / damaged
+    sound = target.read_bytes()
+    refused = 0
+    for seed in range(150):
+        rng = random.Random(seed)
+        change = damaged_bytes if seed % 3 == 0 else damaged_document
+        target.write_bytes(change(sound, rng)[1])
+        try:
+            found = read_manifest(path)
+        except ManifestError as error:  # and nothing else
+            refused += 1
+            assert "all." in str(error)
+        else:
+            for utterance in found:
+                assert utterance.wav.startswith("/")
+                assert 0 <= utterance.duration <= 1e9
+    assert refused > 30
+
+
+def test_a_damaged_meta_file_is_written_anew(tmp_path):
+    soundfile.write(tmp_path / "a.wav", [0.0] * 800, 8000)
+    corpus = Corpus(
+        "Toy", "", (), {}, parse=lambda folder: [Utterance("a", "a.wav")]
+    )
+    out = tmp_path / "out"
+    manifest = prepare(corpus, tmp_path, out, progress=False)
+    sound = meta_path(manifest).read_text()
+    for bad in (
+        "{",
+        "[]",
+        '{"data_root": 3}',
+        sound.replace('"n_rows": 1', '"n_rows": "1"'),
+    ):
+        meta_path(manifest).write_text(bad)
+        prepare(corpus, tmp_path, out, progress=False)
+        assert meta_path(manifest).read_text() == sound
 
 
 def test_a_missing_manifest_is_named(tmp_path):
