@@ -19,18 +19,6 @@ from speechbrain_e2v.lobes.pooling import masked_mean, packed_mean
 class FrameMLPHead(nn.Module):
     """Linear, ReLU, mean over frames, Linear.
 
-    Arguments
-    ---------
-    input_dim : int
-        Width D of the features.
-    n_classes : int
-        Number of classes C.
-    hidden : int
-        Width between the layers.
-
-    Example
-    -------
-    >>> import torch
     >>> head = FrameMLPHead(input_dim=768, n_classes=4)
     >>> head(torch.randn(2, 49, 768), torch.tensor([49, 30])).shape
     torch.Size([2, 4])
@@ -38,44 +26,22 @@ class FrameMLPHead(nn.Module):
     197892
     """
 
-    def __init__(self, input_dim, n_classes, hidden=256):
+    def __init__(self, input_dim: int, n_classes: int, hidden: int = 256):
         super().__init__()
         self.frame_layer = nn.Linear(input_dim, hidden)
         self.output_layer = nn.Linear(hidden, n_classes)
 
-    def forward(self, features, num_frames=None):
-        """Logits of a padded batch.
-
-        Arguments
-        ---------
-        features : torch.Tensor
-            [B, T, D].
-        num_frames : torch.Tensor or None
-            Real frames of each utterance [B]; ``None``: all T.
-
-        Returns
-        -------
-        torch.Tensor
-            Logits [B, C].
-        """
+    def forward(
+        self, features: torch.Tensor, num_frames: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Logits [B, C] of padded features [B, T, D], real frames [B]."""
         hidden = self.frame_layer(features).relu()  # [B, T, hidden]
         return self.output_layer(masked_mean(hidden, num_frames))
 
-    def packed(self, frames, num_frames):
-        """Logits of a packed batch.
-
-        Arguments
-        ---------
-        frames : torch.Tensor
-            [sum of T, D].
-        num_frames : torch.Tensor
-            Frames of each utterance [B].
-
-        Returns
-        -------
-        torch.Tensor
-            Logits [B, C].
-        """
+    def packed(
+        self, frames: torch.Tensor, num_frames: torch.Tensor
+    ) -> torch.Tensor:
+        """Logits [B, C] of packed frames [sum of T, D]."""
         hidden = self.frame_layer(frames).relu()
         return self.output_layer(packed_mean(hidden, num_frames))
 
@@ -83,29 +49,23 @@ class FrameMLPHead(nn.Module):
 class LinearHead(nn.Module):
     """Mean over frames, then one linear layer.
 
-    Arguments
-    ---------
-    input_dim : int
-        Width D of the features.
-    n_classes : int
-        Number of classes C.
-
-    Example
-    -------
-    >>> import torch
     >>> LinearHead(input_dim=8, n_classes=3)(torch.randn(2, 5, 8)).shape
     torch.Size([2, 3])
     """
 
-    def __init__(self, input_dim, n_classes):
+    def __init__(self, input_dim: int, n_classes: int):
         super().__init__()
         self.output_layer = nn.Linear(input_dim, n_classes)
 
-    def forward(self, features, num_frames=None):
+    def forward(
+        self, features: torch.Tensor, num_frames: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Logits [B, C] of padded features [B, T, D]."""
         return self.output_layer(masked_mean(features, num_frames))
 
-    def packed(self, frames, num_frames):
+    def packed(
+        self, frames: torch.Tensor, num_frames: torch.Tensor
+    ) -> torch.Tensor:
         """Logits [B, C] of packed frames [sum of T, D]."""
         return self.output_layer(packed_mean(frames, num_frames))
 

@@ -9,6 +9,7 @@ examples:
   e2v export results/my_classifier results/my_classifier.onnx --onnx
 """
 
+import argparse
 from pathlib import Path
 
 from speechbrain_e2v.downstream.export import TOLERANCE, trained_classifier
@@ -19,9 +20,10 @@ from speechbrain_e2v.inference.classifier_folder import (
     write_classifier,
 )
 from speechbrain_e2v.inference.onnx import export_onnx
+from speechbrain_e2v.inference.trained import TrainedClassifier
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `e2v export`."""
     parser.add_argument("source", metavar="SRC")
     parser.add_argument(
@@ -68,14 +70,8 @@ def add_arguments(parser):
     )
 
 
-def run(arguments):
-    """Export and say what was taken.
-
-    Returns
-    -------
-    int
-        0
-    """
+def run(arguments: argparse.Namespace) -> int:
+    """Export and say what was taken."""
     _check(arguments)
     if (Path(arguments.source) / DESCRIPTION).is_file():
         trained = read_classifier(arguments.source)
@@ -117,17 +113,8 @@ def _check(arguments):
         )
 
 
-def report(trained):
-    """Describe a classifier in lines of text.
-
-    Arguments
-    ---------
-    trained : TrainedClassifier
-
-    Returns
-    -------
-    list of str
-    """
+def report(trained: TrainedClassifier) -> str:
+    """Describe a classifier in lines of text."""
     about = trained.about
     lines = [
         f"kind         {about.get('kind', 'classifier')}",
