@@ -113,7 +113,7 @@ def _check(arguments):
         )
 
 
-def report(trained: TrainedClassifier) -> str:
+def report(trained: TrainedClassifier) -> list[str]:
     """Describe a classifier in lines of text."""
     about = trained.about
     lines = [
