@@ -28,6 +28,7 @@ from speechbrain_e2v.published.pickle_names import (
 MAX_INSTRUCTIONS = 400_000  # a checkpoint with optimizer state has 20,000
 _MAX_WORK = 4_000_000  # values copied or hashed by what is called
 _MAX_NAMES = 100
+_MAX_DIMENSIONS = 16
 _MAX_DEPTH = 50  # of tuples, which are hashed recursively
 DAMAGED = "the file is damaged or incomplete, download or copy it again"
 
@@ -164,17 +165,14 @@ class _Machine:
                 items = self.marked()
                 self.stack.append(_tuple_of(items))
             case "APPEND":
-                item = stack.pop()
-                self.fill("list", [item])
+                self.fill("list", [stack.pop()])
             case "APPENDS":
-                items = self.marked()
-                self.fill("list", items)
+                self.fill("list", self.marked())
             case "SETITEM":
                 _, key = stack.pop(), stack.pop()
                 self.fill("dict", [key])
             case "SETITEMS":
-                items = self.marked()
-                self.fill("dict", items[::2])
+                self.fill("dict", self.marked()[::2])
             case "BINPERSID":
                 stack.append(self.storage(stack.pop()))
             case "REDUCE" | "NEWOBJ":
@@ -278,10 +276,12 @@ def _demand_view(
     storage: _Value, offset: _Value, shape: _Value, stride: _Value
 ) -> None:
     """Demand that a tensor lies within its storage, each number once."""
-    whole = shape.kind == stride.kind == "tuple" and storage.kind == "storage"
-    sizes = (offset, *shape.held, *stride.held) if whole else ()
-    if len(sizes) != 1 + 2 * len(shape.held) or any(
-        size.kind != "number" or size.held < 0 for size in sizes
+    views = shape.kind == stride.kind == "tuple" and storage.kind == "storage"
+    sizes = (offset, *shape.held, *stride.held) if views else ()
+    if (
+        not views
+        or not len(shape.held) == len(stride.held) <= _MAX_DIMENSIONS
+        or any(size.kind != "number" or size.held < 0 for size in sizes)
     ):
         raise BrokenCheckpoint("a tensor has no proper shape or storage")
     lengths = [size.held for size in shape.held]

@@ -27,7 +27,21 @@ from speechbrain_e2v.published.pickle_scan import (
 
 MAX_BYTES = 32 * 2**30
 _MAX_PICKLE_BYTES = 16 * 2**20
+_MAX_ENTRIES = 20_000
 _OLDER = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # its first pickle
+
+
+class _ShortReads(io.BufferedReader):
+    """A file of which nobody holds much: zipfile reads a whole directory."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        wanted = _MAX_PICKLE_BYTES if size is None or size < 0 else size
+        data = super().read(min(wanted, _MAX_PICKLE_BYTES))
+        if size != len(data) == _MAX_PICKLE_BYTES:
+            raise BrokenCheckpoint(
+                f"a directory in it has more than {_MAX_PICKLE_BYTES} bytes"
+            )
+        return data
 
 
 class StandIn:
@@ -64,7 +78,7 @@ def load_torch_file(path: str | Path, max_bytes: int = MAX_BYTES) -> Any:
     """
     path = Path(path)
     try:
-        with open(path, "rb") as file:
+        with _ShortReads(io.FileIO(path)) as file:
             size = file.seek(0, io.SEEK_END)
             file.seek(0)
             start = file.read(64)
@@ -160,6 +174,8 @@ def _checked_entries(
             "it is a TorchScript archive (a program): give the checkpoint "
             "with the weights"
         )
+    if len(archive.infolist()) > _MAX_ENTRIES:
+        raise BrokenCheckpoint(f"it has more than {_MAX_ENTRIES} entries")
     for entry in archive.infolist():
         if entry.compress_type != zipfile.ZIP_STORED:
             raise BrokenCheckpoint(

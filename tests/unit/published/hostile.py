@@ -136,6 +136,19 @@ def growing():
     )
     yield "instructions without end", b"](" + b"]" * 1_000_000 + b"e"
     yield (
+        "dimensions without end",
+        b"ctorch._utils\n_rebuild_tensor\n(("
+        + _text("storage")
+        + b"ctorch\nFloatStorage\n"
+        + _text("0")
+        + _text("cpu")
+        + b"K\x02tQK\x00("
+        + (b"\x8a\xff" + b"\x7f" * 255) * 20_000
+        + b"t("
+        + b"K\x01" * 20_000
+        + b"ttR",
+    )
+    yield (
         "names without end",
         b"]("
         + b"".join(b"cfairseq.x\nN%d\n" % i for i in range(50_000))

@@ -3,6 +3,7 @@
 import argparse
 import io
 import pickle
+import struct
 import subprocess
 import sys
 import types
@@ -269,6 +270,20 @@ def test_entries_that_overlap(tmp_path):
             archive.NameToInfo[twin.filename] = twin
         archive._didModify = True
     refused(path, "declares")
+
+
+@pytest.mark.parametrize("count", [30_000, 400_000])
+def test_entries_without_end(tmp_path, count):
+    """As many names as one likes for one empty piece of data."""
+    local = struct.pack("<4s5H3L2H", b"PK\3\4", 20, *[0] * 7, 1, 0) + b"x"
+    names = (b"%07d" % number for number in range(count))
+    head = struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, 20, *[0] * 7, 7, *[0] * 6)
+    directory = b"".join(head + name for name in names)
+    end = struct.pack(
+        "<4s4H2LH", b"PK\5\6", 0, 0, 0, 0, len(directory), len(local), 0
+    )
+    match = "more than .* (entries|bytes)"
+    refused(tmp_path / "x.pt", match, local + directory + end)
 
 
 def test_too_large_for_the_limit(tmp_path):
