@@ -9,15 +9,19 @@
 | README.md | model card |
 """
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
 from safetensors.torch import save
 
 from speechbrain_e2v.files.atomic import new_folder
+from speechbrain_e2v.files.digest import file_sha256
+from speechbrain_e2v.inference.classifier_description import read_description
 from speechbrain_e2v.inference.model_card import model_card
 from speechbrain_e2v.inference.trained import ClassLabel, TrainedClassifier
 from speechbrain_e2v.lobes.embedding import (
@@ -25,10 +29,20 @@ from speechbrain_e2v.lobes.embedding import (
     UtteranceEmbedding,
 )
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
-from speechbrain_e2v.published.state_dict_check import load_labels, load_strict
+from speechbrain_e2v.published.state_dict_check import (
+    check_state,
+    load_labels,
+    read_safetensors,
+)
 
 DESCRIPTION = "classifier.json"
 FORMAT = 2
+_WAY_OUT = "export the folder again, or copy it from where it was written"
+_OF_THE_MODEL = (
+    "format", "layer", "hidden", "input_dim", "classifier_hidden",
+    "n_classes", "temperature", "width", "labels", "encoder", "sha256",
+    "model_sha256",
+)  # fmt: skip
 _HYPERPARAMS = """\
 # Emotion classifier for SpeechBrain, written by `e2v export`:
 # from speechbrain.inference.classifiers import EncoderClassifier
@@ -61,7 +75,9 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
         label_encoder: !ref <label_encoder>
     custom_hooks:
         embedding_model: !name:speechbrain_e2v.published.state_dict_check.load_strict
+            sha256: {sha256[embedding_model]}
         classifier: !name:speechbrain_e2v.published.state_dict_check.load_strict
+            sha256: {sha256[classifier]}
         label_encoder: !name:speechbrain_e2v.published.state_dict_check.load_labels
             n_classes: !ref <n_classes>
 """  # noqa: E501
@@ -75,11 +91,8 @@ def write_classifier(
     Before it does, SpeechBrain's ``EncoderClassifier`` loads it and must give
     the same posteriors as the model in memory.
 
-    Raises
-    ------
-    FileExistsError
-        Unless the folder is not there, empty, or a classifier folder to
-        overwrite.
+    Raises FileExistsError unless the folder is not there, empty, or a
+    classifier folder to overwrite.
     """
     check_destination(folder, overwrite)
     with new_folder(folder, overwrite=True) as unfinished:
@@ -109,21 +122,6 @@ def _write_files(folder: Path, trained: TrainedClassifier) -> None:
     from speechbrain.dataio.encoder import CategoricalEncoder
 
     embedding, classifier = trained.embedding, trained.classifier
-    sizes = {
-        "layer": embedding.layer,
-        "hidden": embedding.hidden,
-        "input_dim": classifier.input_dim,
-        "classifier_hidden": classifier.hidden,
-        "n_classes": len(trained.labels),
-        "temperature": classifier.temperature,
-    }
-    config = yaml.safe_dump(
-        embedding.encoder.config, sort_keys=False, default_flow_style=None
-    )
-    indented = "".join(f"    {line}\n" for line in config.splitlines())
-    (folder / "hyperparams.yaml").write_text(
-        _HYPERPARAMS.format(encoder=indented, **sizes), "utf-8"
-    )
     for name, module in _modules_of(trained).items():
         state = {
             key: value.detach().cpu().contiguous()
@@ -131,25 +129,54 @@ def _write_files(folder: Path, trained: TrainedClassifier) -> None:
         }
         # Not save_file: nobody else could read its files.
         (folder / f"{name}.ckpt").write_bytes(save(state))
+    labels = folder / "label_encoder.ckpt"
     label_encoder = CategoricalEncoder()
     label_encoder.update_from_iterable(label.text for label in trained.labels)
-    label_encoder.save(folder / "label_encoder.ckpt")
-    load_labels(
-        CategoricalEncoder(), folder / "label_encoder.ckpt", len(trained.labels)
-    )
+    label_encoder.save(labels)
+    load_labels(CategoricalEncoder(), labels, len(trained.labels))
     description = {
         "format": FORMAT,
-        **sizes,
+        "layer": embedding.layer,
+        "hidden": embedding.hidden,
+        "input_dim": classifier.input_dim,
+        "classifier_hidden": classifier.hidden,
+        "n_classes": len(trained.labels),
+        "temperature": classifier.temperature,
         "width": embedding.width,
         "labels": [asdict(label) for label in trained.labels],
         "encoder": embedding.encoder.config,
+        "sha256": {
+            name: file_sha256(folder / f"{name}.ckpt")
+            for name in _modules_of(trained)
+        },
         **trained.about,
     }
+    description["model_sha256"] = _model_digest(description)
     text = json.dumps(
         description, indent=1, ensure_ascii=False, allow_nan=False
     )
     (folder / DESCRIPTION).write_text(text + "\n", "utf-8")
+    (folder / "hyperparams.yaml").write_text(_hyperparams(description), "utf-8")
     (folder / "README.md").write_text(model_card(description), "utf-8")
+
+
+def _hyperparams(description: dict[str, Any]) -> str:
+    encoder = yaml.safe_dump(
+        description["encoder"], sort_keys=False, default_flow_style=None
+    )
+    indented = "".join(f"    {line}\n" for line in encoder.splitlines())
+    return _HYPERPARAMS.format(**{**description, "encoder": indented})
+
+
+def _model_digest(description: dict[str, Any]) -> str:
+    """SHA-256 of all that decides posteriors and their names."""
+    decisive = {
+        key: description[key]
+        for key in _OF_THE_MODEL
+        if key in description and key != "model_sha256"
+    }
+    text = json.dumps(decisive, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _modules_of(trained: TrainedClassifier) -> dict[str, torch.nn.Module]:
@@ -180,12 +207,10 @@ def _compare_with_stock(folder: Path, trained: TrainedClassifier) -> None:
 def read_classifier(folder: str | Path) -> TrainedClassifier:
     """Read a classifier folder without running anything in it.
 
-    Raises
-    ------
-    FileNotFoundError
-        When it is no classifier folder.
-    ValueError
-        When its parts do not fit together.
+    Nothing is built before the sizes are compared with the tensors.
+
+    Raises FileNotFoundError when it is no classifier folder; ValueError when a
+    part is not what was written, or the parts do not fit together.
     """
     folder = Path(folder)
     path = folder / DESCRIPTION
@@ -194,35 +219,48 @@ def read_classifier(folder: str | Path) -> TrainedClassifier:
             f"{folder} is no classifier folder ({DESCRIPTION} is missing): "
             "e2v export writes one."
         )
-    about = json.loads(path.read_text("utf-8"))
-    if about.get("format") not in (1, FORMAT):
+    description = read_description(path, _WAY_OUT)
+    expected = description.get("model_sha256")
+    if expected is not None and _model_digest(description) != expected:
         raise ValueError(
-            f"{path} has format {about.get('format')!r}; this version reads "
-            f"formats 1 to {FORMAT}: export the folder again."
+            f"{path}: sizes, temperature or labels are not what was written "
+            f"(model_sha256 is {expected[:12]}...): {_WAY_OUT}."
         )
+    states = {}
+    for name in ("embedding_model", "classifier"):
+        file = folder / f"{name}.ckpt"
+        states[name] = read_safetensors(
+            file, (description.get("sha256") or {}).get(name)
+        )
+    with torch.device("meta"):
+        for name, module in _build(description).items():
+            check_state(module, states[name], folder / f"{name}.ckpt")
+    with torch.random.fork_rng(devices=[]):  # loading changes no seed
+        modules = _build(description)
+    for name, module in modules.items():
+        module.load_state_dict(states[name])
+    embedding, classifier = modules.values()
+    assert isinstance(embedding, UtteranceEmbedding)
+    assert isinstance(classifier, EmbeddingClassifier)
     try:
-        labels = tuple(ClassLabel(**row) for row in about.pop("labels"))
+        labels = tuple(ClassLabel(**row) for row in description["labels"])
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    sizes = {
-        # Format 1 had no hidden layer behind the mean.
-        key: about.pop(key, 0)
-        for key in ("format", "layer", "hidden", "input_dim", "n_classes",
-                    "classifier_hidden", "temperature", "width")
-    }  # fmt: skip
-    with torch.random.fork_rng(devices=[]):  # loading changes no seed
-        embedding = UtteranceEmbedding(
-            Emotion2vecEncoder(**about.pop("encoder")),
-            sizes["layer"],
-            sizes["hidden"],
-        )
-        classifier = EmbeddingClassifier(
-            sizes["input_dim"],
-            sizes["n_classes"],
-            sizes["temperature"],
-            sizes["classifier_hidden"],
-        )
-    trained = TrainedClassifier(embedding, classifier, labels, about)
-    for name, module in _modules_of(trained).items():
-        load_strict(module, folder / f"{name}.ckpt")
-    return trained
+    about = {k: v for k, v in description.items() if k not in _OF_THE_MODEL}
+    return TrainedClassifier(embedding, classifier, labels, about)
+
+
+def _build(description: dict[str, Any]) -> dict[str, torch.nn.Module]:
+    return {
+        "embedding_model": UtteranceEmbedding(
+            Emotion2vecEncoder(**description["encoder"]),
+            description["layer"],
+            description["hidden"],
+        ),
+        "classifier": EmbeddingClassifier(
+            description["input_dim"],
+            description["n_classes"],
+            description["temperature"],
+            description.get("classifier_hidden", 0),
+        ),
+    }

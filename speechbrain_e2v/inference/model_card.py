@@ -228,6 +228,6 @@ def _origin(card: Mapping) -> str:
 
 
 def _corpora(card: Mapping, stage: str) -> str:
-    if stage not in card:
+    if card.get(stage) is None:
         return "not known, treat every corpus as heard"
     return ", ".join(name or "unnamed audio" for name in card[stage]) or "none"

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from speechbrain.dataio.encoder import CategoricalEncoder
 
+from speechbrain_e2v.files.digest import file_sha256
 from speechbrain_e2v.files.plain_text import shown
 
 
@@ -65,10 +66,20 @@ def check_state(
     demand_match(expected, {name: v.shape for name, v in state.items()}, origin)
 
 
-def read_safetensors(path: str | Path) -> dict[str, torch.Tensor]:
-    """Read a safetensors file, ValueError when it is damaged."""
+def read_safetensors(
+    path: str | Path, sha256: str | None = None
+) -> dict[str, torch.Tensor]:
+    """Read a safetensors file, ValueError when it is damaged.
+
+    With `sha256`, also when its bytes are others than were written.
+    """
     if not Path(path).is_file():  # a pipe would never end
         raise FileNotFoundError(f"there is no file {path}")
+    if sha256 is not None and (found := file_sha256(path)) != sha256:
+        raise ValueError(
+            f"{path} is not what was written: its SHA-256 is {found[:12]}..., "
+            f"not {sha256[:12]}...: copy, download or export it again."
+        )
     try:
         return load_file(path)
     except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
@@ -78,7 +89,9 @@ def read_safetensors(path: str | Path) -> dict[str, torch.Tensor]:
         ) from error
 
 
-def load_strict(module: torch.nn.Module, path: str | Path) -> None:
+def load_strict(
+    module: torch.nn.Module, path: str | Path, sha256: str | None = None
+) -> None:
     """Load parameters from a safetensors file, whatever its suffix.
 
     >>> from safetensors.torch import save_file
@@ -90,7 +103,7 @@ def load_strict(module: torch.nn.Module, path: str | Path) -> None:
         ...
     ValueError: ...
     """
-    state = read_safetensors(path)
+    state = read_safetensors(path, sha256)
     check_state(module, state, path)
     module.load_state_dict(state)
 

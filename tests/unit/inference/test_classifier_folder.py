@@ -1,6 +1,7 @@
 """SpeechBrain's own class loads the folder, anywhere, and gets it right."""
 
 import json
+import random
 import subprocess
 import sys
 
@@ -9,13 +10,15 @@ import soundfile
 import torch
 from safetensors.torch import load_file, save_file
 from speechbrain.inference.classifiers import EncoderClassifier
-from unit.inference.tiny import noise, tiny_trained
+from unit.inference.tiny import noise, tiny_trained, write_run
 
 from speechbrain_e2v.corpora.audio import read_audio
+from speechbrain_e2v.downstream.export import classifier_from_run
 from speechbrain_e2v.inference.classifier_folder import (
     read_classifier,
     write_classifier,
 )
+from speechbrain_e2v.inference.model_card import model_card
 
 ELSEWHERE = """
 import socket, sys, json
@@ -124,8 +127,24 @@ def test_a_wrong_checkpoint_fails(folder, name, read):
     state = load_file(folder / f"{name}.ckpt")
     state["unknown"] = state.pop(next(iter(state)))
     save_file(state, folder / f"{name}.ckpt")
+    with pytest.raises(ValueError, match="is not what was written"):
+        read(folder)
+    without_digests(folder)
     with pytest.raises(ValueError, match="unknown"):
         read(folder)
+
+
+def without_digests(folder):
+    """As in folders of the first format."""
+    for path in (folder / "classifier.json", folder / "hyperparams.yaml"):
+        if path.suffix == ".json":
+            about = json.loads(path.read_text())
+            del about["sha256"], about["model_sha256"]
+            path.write_text(json.dumps(about))
+        else:
+            lines = path.read_text().splitlines(keepends=True)
+            kept = [x for x in lines if not x.strip().startswith("sha256:")]
+            path.write_text("".join(kept))
 
 
 def test_a_wrong_label_file_fails(folder):
@@ -166,3 +185,122 @@ def test_labels_and_outputs_must_agree(trained):
         TrainedClassifier(
             trained.embedding, trained.classifier, trained.labels[:2]
         )
+
+
+@pytest.mark.parametrize("read", [stock, read_classifier])
+@pytest.mark.parametrize("name", ["embedding_model", "classifier"])
+def test_flipped_bits_in_weights_are_refused(folder, name, read):
+    path = folder / f"{name}.ckpt"
+    data = path.read_bytes()
+    generator = random.Random(0)
+    start = 8 + int.from_bytes(data[:8], "little")
+    for place in generator.sample(range(start, len(data)), 10):
+        flipped = data[place] ^ (1 << generator.randrange(8))
+        path.write_bytes(data[:place] + bytes([flipped]) + data[place + 1 :])
+        with pytest.raises(ValueError, match=rf"{name}\.ckpt is not what was"):
+            read(folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("temperature", 1.25),
+        ("layer", 0),
+        ("labels", [{"id": n, "published": n, "text": n} for n in "abc"]),
+    ],
+)
+def test_another_model_than_was_written_is_refused(folder, key, value):
+    path = folder / "classifier.json"
+    about = json.loads(path.read_text())
+    path.write_text(json.dumps({**about, key: value}))
+    with pytest.raises(ValueError, match="labels are not what was written"):
+        read_classifier(folder)
+    # Whatever a reader may change: the card of the folder.
+    path.write_text(json.dumps({**about, "kind": "mine"}))
+    assert read_classifier(folder).about["kind"] == "mine"
+
+
+def mutations(value, path=()):
+    """The document with one value of it of another kind, for every value."""
+    for odd in (None, [], {}, "x", -1, 2**40, "\x1b[2J"):
+        yield path, odd
+    items = value.items() if isinstance(value, dict) else ()
+    if isinstance(value, list):
+        items = list(enumerate(value))[:1]
+    for key, item in items:
+        yield (*path, key), "delete"
+        yield from mutations(item, (*path, key))
+
+
+def mutated(document, path, value):
+    if not path:
+        return value
+    copy = dict(document) if isinstance(document, dict) else list(document)
+    if len(path) == 1 and value == "delete":
+        del copy[path[0]]
+    else:
+        copy[path[0]] = mutated(copy[path[0]], path[1:], value)
+    return copy
+
+
+def test_descriptions_of_any_shape_are_refused_in_one_line(tmp_path):
+    """Also without the digest, which whoever writes a folder can make."""
+    run = write_run(tmp_path)
+    trained = classifier_from_run(run, progress=False)
+    folder = write_classifier(tmp_path / "classifier", trained)
+    path = folder / "classifier.json"
+    about = json.loads(path.read_text())
+    del about["model_sha256"]
+    tried = refused = 0
+    for place, value in mutations(about):
+        path.write_text(json.dumps(mutated(about, place, value)))
+        tried += 1
+        try:
+            read_classifier(folder)
+            model_card(json.loads(path.read_text()))
+        except ValueError as error:
+            refused += 1
+            assert str(path) in str(error) or ".ckpt" in str(error), place
+            assert len(str(error).split(":")[0]) < 300
+    assert tried > 500 and refused > tried / 2
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"encoder": {"embed_dim": 10**9}}, "embed_dim"),
+        ({"encoder": {"depth": 10**9}}, "depth"),
+        ({"hidden": 10**9}, "hidden"),
+        ({"hidden": 2**20}, "should be"),
+        ({"n_classes": 2}, "n_classes is 2, but there are 3 labels"),
+        ({"layer": 7}, "layer is 7"),
+        ({"layer": "weighted"}, "missing layer_weights"),
+        ({"format": 3}, "format"),
+        ({"temperature": 0}, "temperature"),
+    ],
+)
+def test_sizes_are_checked_before_anything_is_built(folder, change, words):
+    path = folder / "classifier.json"
+    about = json.loads(path.read_text())
+    del about["model_sha256"]
+    for key, value in change.items():
+        if isinstance(value, dict):
+            about[key] |= value
+        else:
+            about[key] = value
+    path.write_text(json.dumps(about))
+    with pytest.raises(ValueError, match=words):
+        read_classifier(folder)
+
+
+def test_folders_of_the_first_format_are_read(folder, trained):
+    path = folder / "classifier.json"
+    about = json.loads(path.read_text())
+    for key in ("classifier_hidden", "width", "sha256", "model_sha256"):
+        del about[key]
+    path.write_text(json.dumps({**about, "format": 1}))
+    waveforms = [torch.from_numpy(noise(9000, 1))]
+    expected = trained.log_posteriors(waveforms)
+    found = read_classifier(folder).log_posteriors(waveforms)
+    assert all(map(torch.equal, found, expected))
+    assert "first 24 numbers" in model_card(json.loads(path.read_text()))
