@@ -12,7 +12,6 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from scipy.signal import resample_poly
 
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
 
@@ -30,6 +29,9 @@ def resample(wav: torch.Tensor, rate: int) -> torch.Tensor:
     """
     if rate == SAMPLE_RATE:
         return wav
+    # Late: it takes longer to import than all of this package.
+    from scipy.signal import resample_poly
+
     up, down = ratio(rate)
     return torch.from_numpy(
         resample_poly(wav.numpy(), up, down, window=_taps(up, down))
