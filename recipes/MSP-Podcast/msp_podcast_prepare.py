@@ -17,6 +17,7 @@ out of the regression.
 > python msp_podcast_prepare.py --data_folder DIR --manifest msp.json
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -89,7 +90,10 @@ def parse_rated(data_folder: Path) -> Iterator[Utterance]:
 
 def _ratings(table, line, row):
     try:
-        return {name: float(row[column]) for name, column in RATINGS.items()}
+        found = {name: float(row[column]) for name, column in RATINGS.items()}
+        if not all(map(math.isfinite, found.values())):
+            raise ValueError("no finite number")
+        return found
     except ValueError as error:
         given = {column: row[column] for column in RATINGS.values()}
         raise ValueError(

@@ -8,6 +8,7 @@ doubled. Beside ``all.json`` lies ``all.meta.json`` with the folder that
 
 import hashlib
 import json
+import math
 import os
 import re
 from collections import Counter
@@ -120,6 +121,12 @@ def to_rows(utterances: Iterable[Utterance], data_root: str) -> Rows:
                 f"{rows[utterance.id]['wav']}; ids must be unique, put the "
                 "folder or the split in front"
             )
+        for name, value in {**vars(utterance), **utterance.extra}.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ManifestError(
+                    f"{utterance.id} ({utterance.wav}): {name} is {value}; "
+                    "correct its label file"
+                )
         row = {name: _escaped(getattr(utterance, name)) for name in _FIELDS}
         del row["id"]  # reserved by SpeechBrain: it is the key of the row
         for name in _OPTIONAL:

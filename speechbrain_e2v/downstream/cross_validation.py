@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 from speechbrain.utils.run_opts import RunOptions
 
 from speechbrain_e2v.console import progress_bar
@@ -15,8 +17,10 @@ from speechbrain_e2v.corpora.protocols import Fold
 from speechbrain_e2v.downstream.fold_result import FoldResult, save_head
 from speechbrain_e2v.downstream.targets import Targets
 from speechbrain_e2v.files.atomic import replace_text
+from speechbrain_e2v.files.documents import BadDocument, read_json
 
 _FORMAT = 1
+_TRAIN_AGAIN = "delete it, and the fold is trained again"
 # Run options that change where or how loudly a fold is trained, not its result.
 _WITHOUT_EFFECT = {"device", "noprogressbar", "log_config", "param_file"}
 
@@ -28,6 +32,10 @@ class Trainer(Protocol):
     """How often ``advance`` is called for each fold: epochs."""
     description: dict
     """All that decides the result, for ``results.json``."""
+    learns: bool
+    """Whether it has a use for more than one class."""
+    chooses: bool
+    """Whether the validation part decides anything."""
 
     def fit_all(
         self,
@@ -45,6 +53,8 @@ class FoldByFold:
     """A trainer whose ``fit`` takes one fold and one seed at a time."""
 
     fit: Callable[..., FoldResult]
+    learns = True
+    chooses = True
 
     def fit_all(
         self,
@@ -88,8 +98,15 @@ class FoldRun:
         path = self.folder / "result.json"
         if not path.is_file():
             return None
-        run = json.loads(path.read_text("utf-8"))
+        run = read_fold(path)
         return run if run["settings_sha256"] == self.digest else None
+
+    def write_ids(self) -> None:
+        """``folds/<number>/ids.json``: what trains, validates and tests."""
+        parts = {"train": self.fold.train, "valid": self.fold.valid,
+                 "test": self.fold.test}  # fmt: skip
+        text = json.dumps({"fold": self.fold.name, **parts}, indent=0)
+        replace_text(self.folder.parent / "ids.json", text + "\n")
 
     def keep(self, result: FoldResult, about: dict, entries: dict) -> dict:
         """Save head and result; gives the content of ``result.json``."""
@@ -103,14 +120,59 @@ class FoldRun:
             "n_test": len(fold.test),
             "test": list(fold.test),
             "selection": result.selection,
-            "history": result.history,
+            "history": [_finite(entry) for entry in result.history],
             **entries,
         }
-        about = {**about, "fold": fold.name}
-        save_head(self.folder, result.head, result.arguments, about)
+        if result.head is not None:
+            about = {**about, "fold": fold.name}
+            save_head(self.folder, result.head, result.arguments, about)
         # Last: its presence says that the fold is finished.
-        replace_text(self.folder / "result.json", json.dumps(run) + "\n")
+        text = json.dumps(run, allow_nan=False)
+        replace_text(self.folder / "result.json", text + "\n")
         return run
+
+
+class _Kept(msgspec.Struct):
+    """What ``result.json`` must have."""
+
+    fold: str
+    seed: int
+    settings_sha256: str
+    n_train: int
+    n_valid: int
+    n_test: int
+    test: list[str]
+    selection: dict[str, int | float | str | None]
+    reference: list[int | list[float]]
+    predicted: list[int | list[float]]
+    seconds: float
+    scores: dict[str, float] = {}
+    posteriors: list[list[float]] | None = None
+
+
+def read_fold(path: str | Path) -> dict:
+    """The content of a ``result.json``.
+
+    Raises BadDocument, naming the file, when it is not what was written.
+    """
+    run = read_json(path, dict[str, Any], way_out=_TRAIN_AGAIN)
+    try:
+        kept = msgspec.convert(run, _Kept)
+        parts = (kept.test, kept.reference, kept.predicted, kept.posteriors)
+        lengths = {len(part) for part in parts if part is not None}
+        if lengths != {kept.n_test}:
+            raise ValueError(f"{kept.n_test} test utterances have {lengths}")
+    except ValueError as error:
+        raise BadDocument(f"{path}: {error}: {_TRAIN_AGAIN}.") from None
+    return run
+
+
+def _finite(entry: dict) -> dict:
+    """JSON has no word for the loss of a training that diverged."""
+    return {
+        name: None if isinstance(x, float) and not math.isfinite(x) else x
+        for name, x in entry.items()
+    }
 
 
 def cross_validate(
@@ -140,9 +202,13 @@ def cross_validate(
     planned = plan_folds(
         folds, seeds, output_folder, settings, targets.truth, run_opts
     )
+    for run in planned:
+        run.write_ids()
     runs = [run.finished() for run in planned]
     pending = [place for place, run in enumerate(runs) if run is None]
     about = {**names, "upstream": upstream}
+    if not pending:  # trainers of several folds need one
+        return [run for run in runs if run is not None]
     with progress_bar(
         total=len(planned) * trainer.steps,
         initial=(len(planned) - len(pending)) * trainer.steps,

@@ -21,6 +21,7 @@ from speechbrain_e2v.corpora.protocols import (
     require_choice,
 )
 from speechbrain_e2v.corpora.utterance import Utterance
+from speechbrain_e2v.downstream.cross_validation import Trainer
 from speechbrain_e2v.downstream.feature_cache import cached_features
 from speechbrain_e2v.training.experiment import Experiment
 
@@ -96,12 +97,26 @@ def prepare_data(
         hparams["n_folds"],
         hparams["split_seed"],
     )
-    if hparams.get("number_of_epochs") != 1:  # of one there is no choice
-        require_choice(folds, utterances)
+    if "classifier" in hparams:
+        require_learning(hparams["classifier"], folds, utterances)
     store = cached_features(hparams["feature_cache"], upstream, utterances)
     return DownstreamData(
         corpus, manifest, utterances, folds, store, upstream, started
     )
+
+
+def require_learning(
+    trainer: Trainer, folds: Sequence[Fold], utterances: Sequence[Utterance]
+) -> None:
+    """Refuse one class, of which nothing is learned, and chosen on nothing."""
+    found = {u.emo for u in utterances}
+    if trainer.learns and len(found) == 1:
+        raise ValueError(
+            f"all {len(utterances)} utterances are {found.pop()!r}; a "
+            "classification needs two classes or more: give the whole corpus"
+        )
+    if trainer.chooses:
+        require_choice(folds, utterances)
 
 
 def checked_device(experiment: Experiment, keys: Sequence[str]) -> str:

@@ -8,16 +8,18 @@ utterances.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
+import msgspec
 import torch
 import yaml
 
+from speechbrain_e2v.downstream.cross_validation import read_fold
 from speechbrain_e2v.downstream.export_check import (
     calibrate_on_validation,
     compare_on_test,
 )
-from speechbrain_e2v.files.documents import read_json
+from speechbrain_e2v.files.documents import BadDocument, read_json
 from speechbrain_e2v.inference.trained import (
     TrainedClassifier,
     classifier_from_published,
@@ -32,7 +34,10 @@ from speechbrain_e2v.lobes.embedding import (
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.published.encoder_folder import weights_digest
 from speechbrain_e2v.published.load import load_pretrained
-from speechbrain_e2v.published.state_dict_check import load_strict
+from speechbrain_e2v.published.state_dict_check import (
+    check_state,
+    read_safetensors,
+)
 from speechbrain_e2v.training.devices import usable_device
 
 Head: TypeAlias = heads.FrameMLPHead | heads.LinearHead | heads.WeightedSumHead
@@ -46,8 +51,16 @@ _FACTS = (
     "fold_spread", "confusion", "n_predictions", "counts", "classifier",
     "feature_layer", "upstream_digest", "commit", "versions",
 )  # fmt: skip
+_TRAIN_AGAIN = "delete its folder, and run the recipe again"
 TOLERANCE = 1e-5
 """Of posteriors; another kind of processor may round them further apart."""
+
+
+class _SavedHead(msgspec.Struct):
+    """What ``probe.json`` must have."""
+
+    head: str
+    arguments: dict[str, Annotated[int, msgspec.Meta(ge=1, le=2**24)]]
 
 
 @dataclass(frozen=True)
@@ -230,11 +243,15 @@ def choose(
     ValueError
         When no head fits; says which there are.
     """
+    results = read_json(Path(run) / "results.json", dict[str, Any])
+    current = {entry["settings_sha256"] for entry in results["folds"]}
     candidates, known = [], []
     for path in sorted(Path(run).glob("folds/*/seed*/result.json")):
         number = int(path.parts[-3])
         found_seed = int(path.parts[-2].removeprefix("seed"))
-        result = read_json(path, dict[str, Any])
+        result = read_fold(path)
+        if result["settings_sha256"] not in current:
+            continue  # of other settings, which results.json no longer has
         known.append(f"{number} ({result['fold']!r}, seed {found_seed})")
         named = fold is None or str(fold) in (
             str(number), f"{number:02d}", result["fold"]
@@ -264,14 +281,23 @@ def choose(
 def read_head(folder: str | Path) -> Head:
     """Read the head of ``folds/<number>/seed<seed>``."""
     path = Path(folder) / "probe.json"
-    about = read_json(path, dict[str, Any])
-    if about["head"] not in _HEADS:
+    about = read_json(path, _SavedHead, way_out=_TRAIN_AGAIN)
+    if about.head not in _HEADS:
         raise ValueError(
-            f"{folder} has a {about['head']}; only "
+            f"{folder} has a {about.head}; only "
             f"{', '.join(_HEADS)} can be exported."
         )
-    head = _HEADS[about["head"]](**about["arguments"])
-    load_strict(head, path.with_name("probe.safetensors"))
+    try:
+        with torch.device("meta"):  # whatever the sizes say, nothing is built
+            head = _HEADS[about.head](**about.arguments)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise BadDocument(
+            f"{path}: arguments: {error}: {_TRAIN_AGAIN}."
+        ) from None
+    weights = path.with_name("probe.safetensors")
+    state = read_safetensors(weights)
+    check_state(head, state, weights)
+    head.load_state_dict(state, assign=True)
     return head.eval()
 
 

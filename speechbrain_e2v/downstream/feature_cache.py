@@ -71,7 +71,7 @@ def cached_features(
     >>> soundfile.write(tmp / "a.wav", [0.1, -0.1] * 4000, 16000)
     >>> rows = [Utterance("a", str(tmp / "a.wav"), duration=0.5)]
     >>> cached_features(tmp, MfccStatistics(), rows, progress=False).dim
-    240
+    480
     """
     if not utterances:
         raise ValueError(f"{folder}: there are no utterances")

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from speechbrain_e2v.files.atomic import replace_text, replaced_file
-from speechbrain_e2v.lobes import heads
 
 
 @dataclass(frozen=True)
@@ -17,17 +16,18 @@ class FoldResult:
 
     ``outputs`` are probabilities of classes [N, C] or ratings in units of
     their scales [N, n], in the order of the fold; ``arguments`` build the
-    head, a class of :mod:`speechbrain_e2v.lobes.heads`, again; ``selection``
+    head, a class of :mod:`speechbrain_e2v.lobes.heads`, again, where there is
+    one; ``selection``
     is the entry of ``history`` that validation chose.
 
+    >>> from speechbrain_e2v.lobes.heads import LinearHead
     >>> arguments = {"input_dim": 2, "n_classes": 2}
-    >>> result = FoldResult(
-    ...     heads.LinearHead(**arguments), arguments, torch.eye(2))
+    >>> result = FoldResult(LinearHead(**arguments), arguments, torch.eye(2))
     >>> result.history
     []
     """
 
-    head: torch.nn.Module
+    head: torch.nn.Module | None
     arguments: dict
     outputs: torch.Tensor
     selection: dict = field(default_factory=dict)
@@ -37,7 +37,7 @@ class FoldResult:
 def save_head(
     folder: str | Path, head: torch.nn.Module, arguments: dict, about: dict
 ) -> None:
-    """Write ``probe.safetensors`` and ``probe.json``; see :func:`load_head`."""
+    """Write ``probe.safetensors`` and ``probe.json``."""
     folder = Path(folder)
     state = {
         name: value.detach().cpu().contiguous()
@@ -48,19 +48,3 @@ def save_head(
     description = {"head": type(head).__name__, "arguments": arguments, **about}
     text = json.dumps(description, indent=1, ensure_ascii=False)
     replace_text(folder / "probe.json", text + "\n")
-
-
-def load_head(folder: str | Path) -> tuple[torch.nn.Module, dict]:
-    """The head of ``folds/<number>/seed<seed>`` and its ``probe.json``.
-
-    >>> arguments = {"input_dim": 2, "n_classes": 2}
-    >>> folder = getfixture("tmp_path")
-    >>> save_head(folder, heads.LinearHead(**arguments), arguments, {})
-    >>> load_head(folder)[0].output_layer.weight.shape
-    torch.Size([2, 2])
-    """
-    folder = Path(folder)
-    about = json.loads((folder / "probe.json").read_text("utf-8"))
-    head = getattr(heads, about["head"])(**about["arguments"])
-    head.load_state_dict(load_file(folder / "probe.safetensors"))
-    return head.eval(), about

@@ -22,15 +22,15 @@ class MfccStatistics:
 
     >>> upstream = MfccStatistics()
     >>> upstream.dim
-    240
+    480
     >>> upstream.extract([torch.randn(16000)])[0].shape
-    torch.Size([240])
+    torch.Size([480])
     """
 
     def __init__(
         self,
-        n_mfcc: int = 20,
-        n_mels: int = 40,
+        n_mfcc: int = 40,
+        n_mels: int = 80,
         quantiles: Sequence[float] = (0.1, 0.9),
         device: str = "cpu",
     ) -> None:
@@ -50,7 +50,7 @@ class MfccStatistics:
         self._quantiles = torch.tensor(quantiles, device=device)
         self._window = int(0.025 * SAMPLE_RATE)
         with warnings.catch_warnings():
-            # The lowest of the bands is narrower than a bin of the spectrum.
+            # The lowest of the bands are narrower than a bin of the spectrum.
             warnings.filterwarnings("ignore", message=".*mel filterbank.*")
             self._mfcc = torchaudio.transforms.MFCC(
                 SAMPLE_RATE,

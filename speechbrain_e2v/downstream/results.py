@@ -3,7 +3,7 @@
 The same form for every task and corpus; tables are generated from it. Keys
 are only ever added, so that old files stay readable. ``pooled`` scores come
 from the predictions of all folds together (of one seed), averaged over seeds
-where there are several.
+where there are several; ``headline`` is these or the mean over folds.
 """
 
 import csv
@@ -34,6 +34,9 @@ from speechbrain_e2v.metrics import fold_spread
 from speechbrain_e2v.training.experiment import Experiment
 
 FORMAT = 1
+MEAN_OVER_FOLDS = "mean over folds"
+"""As the released code and most papers average."""
+POOLED = "pooled over folds"
 # Predictions have a file of their own, epochs are in result.json.
 _LEFT_OUT = ("test", "reference", "predicted", "posteriors", "history")
 
@@ -43,11 +46,13 @@ def run_folds(
     data: DownstreamData,
     targets: Targets,
     about: dict,
+    headline: str = MEAN_OVER_FOLDS,
 ) -> tuple[dict, list[dict]]:
     """Train and test in every fold: ``results.json`` and the folds behind it.
 
     ``about`` is what ``results.json`` says of the task: ``task``, ``corpus``,
-    ``protocol`` and more.
+    ``protocol`` and more; ``headline`` which of the two ways to average is the
+    literature's.
     """
     hparams = experiment.hparams
     trainer = hparams[targets.trainer_key]
@@ -67,7 +72,7 @@ def run_folds(
         "format": FORMAT,
         **about,
         "seeds": list(hparams["seeds"]),
-        **summarise(runs, targets, data.speakers),
+        **summarise(runs, targets, data.speakers, headline),
         "folds": [
             {key: run[key] for key in run if key not in _LEFT_OUT}
             for run in runs
@@ -97,8 +102,9 @@ def summarise(
     runs: list[dict],
     targets: Targets,
     speakers: Mapping[str, str | None],
+    headline: str = MEAN_OVER_FOLDS,
 ) -> dict:
-    """Scores of an experiment.
+    """Scores of an experiment, pooled and over folds; one is the headline.
 
     ``runs``, one per fold and seed, have ``fold`` (name), ``seed``, ``test``
     (ids), ``reference`` and ``predicted``.
@@ -121,8 +127,13 @@ def summarise(
     ]
     folds = [targets.scores(run["reference"], run["predicted"]) for run in runs]
     tested = _joined(runs, "test")
+    averaged = {
+        MEAN_OVER_FOLDS: {n: _mean(s[n] for s in folds) for n in folds[0]},
+        POOLED: {n: _mean(s[n] for s in pooled) for n in pooled[0]},
+    }
     return {
-        "pooled": {n: _mean(scores[n] for scores in pooled) for n in pooled[0]},
+        "headline": {"is": headline, "scores": averaged[headline]},
+        "pooled": averaged[POOLED],
         "interval95": targets.intervals(
             _joined(runs, "reference"),
             _joined(runs, "predicted"),
@@ -243,7 +254,8 @@ def score_table(results: dict, targets: Targets) -> str:
     width = 1 + max(map(len, titles.values()))
     lines = [
         f"{'':{width}}{'pooled':>8}   "
-        f"{'folds: mean +- sd (lowest to highest)':<40}95 % over speakers"
+        f"{'folds: mean +- sd (lowest to highest)':<40}"
+        "95 % over speakers (of pooled)"
     ]
     for name, title in titles.items():
         digits = targets.decimals(name)

@@ -6,19 +6,24 @@ yaml names under ``task``; a yaml without one classifies emotions. A task has
 which does all the rest and returns the content of ``results.json``.
 """
 
+import contextlib
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from speechbrain_e2v.corpora.corpus import Corpus
 from speechbrain_e2v.downstream.classification.task import Classification
 from speechbrain_e2v.downstream.data import OPTIONAL_KEYS
+from speechbrain_e2v.files.lock import sole_writer
 from speechbrain_e2v.training.experiment import (
     load_experiment,
     one_line_errors,
     recipe_usage,
 )
+
+_logger = logging.getLogger(__name__)
 
 
 def downstream(corpus: Corpus, argv: Sequence[str] | None = None) -> dict:
@@ -43,7 +48,28 @@ def downstream(corpus: Corpus, argv: Sequence[str] | None = None) -> dict:
         raise SystemExit(0)
     with one_line_errors():
         experiment = load_experiment(argv, _known_keys)
-    return _task(experiment.hparams).run(corpus, experiment)
+        task = _task(experiment.hparams)
+        if "output_folder" not in experiment.hparams:
+            raise ValueError(f"{experiment.file}: output_folder missing")
+        with _only_writer(Path(experiment.hparams["output_folder"])):
+            try:
+                return task.run(corpus, experiment)
+            except (ValueError, OSError):
+                _logger.debug("what the one line is about", exc_info=True)
+                raise
+
+
+@contextlib.contextmanager
+def _only_writer(folder: Path) -> Iterator[None]:
+    """Keep other runs out; a folder that bad input leaves empty is not left."""
+    absent = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        with sole_writer(folder):
+            yield
+    finally:
+        for path in absent:
+            with contextlib.suppress(OSError):
+                path.rmdir()  # succeeds only where nothing is in it
 
 
 def _task(hparams: dict) -> Any:

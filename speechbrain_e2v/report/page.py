@@ -14,9 +14,12 @@ from speechbrain_e2v.report.tables import (
     rating_overview,
 )
 
-_ABOUT = """Percent, pooled over folds, in brackets the 95 % interval when
-speakers are drawn again. `paper` is emotion2vec base as printed; differences
-from it are of trained encoders only.
+_ABOUT = """Percent, mean over folds as the released code averages, and in
+parentheses pooled over folds with the 95 % interval when speakers are drawn
+again; a single fold and conversations are pooled alone. `paper` is emotion2vec
+base as printed; differences from it are of trained encoders' means (of
+conversations: pooled scores) only. Scores of MFCCs differ by up to half a
+point from one kind of processor to another: an utterance or two.
 """
 _PAIRS = """p: two-sided, predictions of whole speakers swapped; not corrected
 for the number of comparisons. With few speakers it cannot be small: S speakers

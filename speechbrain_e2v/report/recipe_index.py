@@ -25,10 +25,10 @@ names and labels; `python train.py hparams/FILE.yaml` runs all folds.
 
 This page is written by `e2v table RESULTS... --matrix recipes/README.md`:
 numbers come from `results.json` files, never from a keyboard. Scores are
-percent, WA / UA / WF1, pooled over folds; of a conversation UA / MacroF1, of a
-regression the concordance correlation. `linear.yaml` is the paper's protocol
-with its quirks, `linear_strict.yaml` one in which no speaker is in two parts,
-where the corpus allows.
+percent, WA / UA / WF1, mean over folds; of a conversation UA / MacroF1, pooled
+over folds; of a regression the concordance correlation. `linear.yaml` is the
+paper's protocol with its quirks, `linear_strict.yaml` one in which no speaker
+is in two parts, where the corpus allows.
 
 """
 _TAIL = """
@@ -123,7 +123,7 @@ def _classification(
     ]
     ours = [
         f"{row.corpus.partition(': ')[2]} {row.features}".strip()
-        + f": {_joined(row.pooled, _SCORES)}"
+        + f": {_joined(row.headline, _SCORES)}"
         for row in here
     ]
     return (
@@ -184,9 +184,9 @@ def _regression(
 
 def _rating_scores(row: ResultRow) -> str:
     each = ", ".join(
-        f"{rating} {row.pooled[f'ccc_{rating}']:.3f}" for rating in row.scales
+        f"{rating} {row.headline[f'ccc_{rating}']:.3f}" for rating in row.scales
     )
-    mae = row.pooled["mae"]
+    mae = row.headline["mae"]
     return f"{row.features}, {row.predictor}: CCC {each}; MAE {mae:.3f}"
 
 

@@ -5,11 +5,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from speechbrain_e2v.downstream.results import FORMAT
+from speechbrain_e2v.downstream.results import (
+    FORMAT,
+    MEAN_OVER_FOLDS,
+    POOLED,
+)
 from speechbrain_e2v.report.paper import PaperRow, paper_row
 
 _BASELINES = {
+    "no features": "no features",
     "statistics of MFCCs": "MFCC statistics",
+    "eGeMAPS functionals": "eGeMAPS",
     "encoder at random initialisation": "random encoder",
 }
 
@@ -29,6 +35,8 @@ class ResultRow:
     predictor: str
     trained: bool  # features of an encoder that learned something
     scales: dict[str, tuple[float, float]]
+    headline: dict[str, float]  # mean over folds, or pooled: see averaged
+    averaged: str
     pooled: dict[str, float]
     fold_spread: dict[str, dict[str, float]]
     interval95: dict[str, tuple[float, float]] | None
@@ -44,11 +52,15 @@ class ResultRow:
         return paper_row(self.corpus, self.protocol)
 
     def difference(self, metric: str) -> float | None:
-        """Points above the paper, None where there is nothing to compare."""
+        """Points above the paper, None where there is nothing to compare.
+
+        Averaged as the literature does: a conversation's scores are pooled,
+        others are means over folds.
+        """
         if not self.trained or self.paper is None:
             return None
         printed = self.paper.scores.get(metric)
-        return None if printed is None else self.pooled[metric] - printed
+        return None if printed is None else self.headline[metric] - printed
 
 
 def find_results(paths: Iterable[str | Path]) -> list[Path]:
@@ -136,14 +148,18 @@ def _read(path: Path) -> ResultRow:
         upstream, protocol = results["upstream"], results["protocol"]
         rated = "regressor" in results
         trained = upstream["kind"] == "trained encoder"
+        caveats: list[str] = []
         if rated:
             predictor = _regressor_name(results["regressor"])
-            caveats = []
             utterances = results["n_tested"]
         else:
             predictor = _classifier_name(results["classifier"])
-            caveats = _other_probe(results["classifier"]) if trained else []
+            if trained:
+                caveats = _other_probe(
+                    results["corpus"], protocol["name"], results["classifier"]
+                )
             utterances = sum(results["counts"].values())
+        headline = results.get("headline") or _older_headline(results)
         return ResultRow(
             corpus=results["corpus"],
             protocol=protocol["name"],
@@ -151,6 +167,8 @@ def _read(path: Path) -> ResultRow:
             predictor=predictor,
             trained=trained,
             scales=results["scales"] if rated else {},
+            headline=headline["scores"],
+            averaged=headline["is"],
             pooled=results["pooled"],
             fold_spread=results["fold_spread"],
             interval95=results["interval95"],
@@ -167,6 +185,15 @@ def _read(path: Path) -> ResultRow:
         ) from error
 
 
+def _older_headline(results: dict) -> dict:
+    """Of files from before ``results.json`` said which average it is."""
+    if "conversation" in results:
+        return {"is": POOLED, "scores": results["pooled"]}
+    spread = results["fold_spread"]
+    means = {name: values["mean"] for name, values in spread.items()}
+    return {"is": MEAN_OVER_FOLDS, "scores": means}
+
+
 def _column(folder: Path) -> str | None:
     """The name that `e2v reproduce` gave the features, if it did."""
     note = folder / "job.json"
@@ -175,13 +202,17 @@ def _column(folder: Path) -> str | None:
     return json.loads(note.read_text("utf-8")).get("features")
 
 
-def _other_probe(description: dict) -> list[str]:
-    """The paper's numbers are of its own probe.
+def _other_probe(corpus: str, protocol: str, description: dict) -> list[str]:
+    """The paper's numbers are of its own probe, on means for sentiment.
 
     Conversations have no probe; their own caveats name another network.
     """
     name = str(description.get("kind"))
-    if name == "probe" or name.startswith("conversation network"):
+    paper = paper_row(corpus, protocol)
+    own = "probe"
+    if paper is not None and paper.task == "sentiment":
+        own = "probe on utterance means"
+    if name == own or name.startswith("conversation network"):
         return []
     return [f"by {_classifier_name(description)}, not by the paper's probe"]
 

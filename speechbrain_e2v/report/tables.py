@@ -11,6 +11,7 @@ from speechbrain_e2v.downstream.regression.metrics import (
     steps_name,
 )
 from speechbrain_e2v.downstream.regression.targets import decimals
+from speechbrain_e2v.downstream.results import POOLED
 from speechbrain_e2v.metrics import SCORES
 from speechbrain_e2v.report.formats import Table, markdown_text
 from speechbrain_e2v.report.paper import paper_row
@@ -86,7 +87,8 @@ def overview(
 ) -> Table:
     """One line per corpus and protocol, one column per kind of features.
 
-    Cells are ``pooled score [95 % interval by speaker]``; ``letters`` are of
+    Cells are ``mean over folds (pooled score [95 % interval by speaker])``, or
+    the latter alone where it is the headline; ``letters`` are of
     :func:`caveat_letters`, those of ``rows`` unless given.
     """
     letters = caveat_letters(rows) if letters is None else letters
@@ -274,7 +276,13 @@ def _score_cell(
     absent: dict[str | None, str],
     metric: str,
 ) -> str:
-    cells = [_cell(r, metric, 2, 1) for r in rows if r.features == column]
+    cells = [
+        _cell(row, metric, 2, 1)
+        if row.averaged == POOLED or row.folds == 1
+        else f"{row.headline[metric]:.2f} (pooled {_cell(row, metric, 2, 1)})"
+        for row in rows
+        if row.features == column
+    ]
     if cells:
         return " / ".join(cells)
     return absent.get(column) or absent.get(None) or NOTHING

@@ -35,6 +35,7 @@ EXTRAS = {
     "onnx": ("onnx", "to export classifiers"),
     "onnxruntime": ("onnx", "to check exported classifiers"),
     "onnxscript": ("onnx", "to export classifiers"),
+    "opensmile": ("egemaps", "for the eGeMAPS baseline"),
     "transformers": ("text", "for text by BERT in conversations"),
 }
 """Optional distribution -> the extra that installs it, and what for."""

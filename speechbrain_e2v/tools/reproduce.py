@@ -311,4 +311,4 @@ def _row(job):
 
 def _score(job):
     metric = main_metric(job.corpus, job.protocol)
-    return f"{metric.upper()} {_row(job).pooled[metric]:.2f}"
+    return f"{metric.upper()} {_row(job).headline[metric]:.2f}"

@@ -5,6 +5,8 @@ import json
 import shutil
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -14,8 +16,9 @@ import torch
 from speechbrain_e2v.corpora.manifest import read_manifest
 from speechbrain_e2v.corpora.prepare import prepare
 from speechbrain_e2v.downstream.classification.probe import ProbeTrainer
-from speechbrain_e2v.downstream.export import classifier_from_run
+from speechbrain_e2v.downstream.export import choose, classifier_from_run
 from speechbrain_e2v.downstream.run import downstream
+from speechbrain_e2v.files.lock import sole_writer
 from speechbrain_e2v.inference.classifier_folder import (
     read_classifier,
     write_classifier,
@@ -67,20 +70,22 @@ def run(data_folder, encoder_folder, tmp_path_factory):
     hook = sys.excepthook
 
     def call(name, output, *options):
-        argv = [
-            str(HPARAMS / f"{name}.yaml"),
-            *("--data_folder", str(data_folder)),
-            *("--output_folder", str(work / output)),
-            *("--feature_cache", str(work / "features")),
-            *("--strict_counts", "False"),
-            *("--n_folds", "3", "--noprogressbar", "--device", "cpu"),
-            *options,
-        ]
+        given = {
+            "--data_folder": str(data_folder),
+            "--output_folder": str(work / output),
+            "--feature_cache": str(work / "features"),
+            "--strict_counts": "False",
+            "--n_folds": "3",
+            "--device": "cpu",
+        }
         text = merged_yaml(HPARAMS / f"{name}.yaml")
         if "encoder: !PLACEHOLDER" in text:
-            argv += ["--encoder", str(encoder_folder)]
+            given["--encoder"] = str(encoder_folder)
         if "number_of_epochs:" in text:
-            argv += ["--number_of_epochs", "3"]
+            given["--number_of_epochs"] = "3"
+        given |= zip(options[::2], options[1::2], strict=True)
+        argv = [str(HPARAMS / f"{name}.yaml"), "--noprogressbar"]
+        argv += [word for pair in given.items() for word in pair]
         return downstream(CORPUS, argv), work / output
 
     yield call
@@ -194,6 +199,73 @@ def test_speakers_end_to_end(run):
     assert probe["classes"] == list(CORPUS.classes)
 
 
+def test_the_headline_is_printed_and_named(run, capsys):
+    results, folder = run("mfcc", "headline")
+    means = {n: s["mean"] for n, s in results["fold_spread"].items()}
+    assert results["headline"] == {"is": "mean over folds", "scores": means}
+    printed = capsys.readouterr().out
+    wa, ua, wf1 = (f"{means[name]:.2f}" for name in ("wa", "ua", "wf1"))
+    assert f"WA {wa}  UA {ua}  WF1 {wf1}  (mean over folds)" in printed
+    assert "pooled   folds: mean +- sd" in printed
+    saved = json.loads((folder / "results.json").read_text())
+    assert saved["headline"] == results["headline"]
+    ids = json.loads((folder / "folds" / "00" / "ids.json").read_text())
+    assert len(ids["train"]) + len(ids["valid"]) + len(ids["test"]) == 42
+
+
+@pytest.mark.parametrize("name", ["mfcc", "egemaps", "constant", "prior"])
+def test_baselines_hear_no_encoder(name, run):
+    if name == "egemaps":
+        pytest.importorskip("opensmile")
+    results, folder = run(f"../../../hparams/probes/{name}", f"floor_{name}",
+                          "--protocol", "leave_one_speaker_out")  # fmt: skip
+    assert len(results["folds"]) == 3 * len(results["seeds"])
+    ua = results["headline"]["scores"]["ua"]
+    if name == "constant":
+        assert ua == pytest.approx(100 / 7)
+        assert not list(folder.glob("folds/*/*/probe.json"))
+    elif name == "prior":
+        assert ua == pytest.approx(100 / 7, abs=12)
+    else:
+        assert ua > 40
+    again, _ = run(f"../../../hparams/probes/{name}", f"floor_{name}",
+                   "--protocol", "leave_one_speaker_out")  # fmt: skip
+    assert again["folds"] == results["folds"]
+
+
+def test_a_folder_has_one_writer(run):
+    _, folder = run("mfcc", "locked")
+    with ThreadPoolExecutor(1) as other, ExitStack() as held:
+        other.submit(held.enter_context, sole_writer(folder)).result()
+        with pytest.raises(SystemExit, match="is being written by another run"):
+            run("mfcc", "locked")
+        other.submit(held.close).result()
+    run("mfcc", "locked")
+
+
+def test_one_class_is_nothing_to_learn(data_folder, run, tmp_path):
+    lonely = tmp_path / "corpus"
+    shutil.copytree(data_folder, lonely)
+    for path in lonely.glob("wav/*.wav"):
+        if path.stem[5] != "W":
+            path.unlink()
+    options = ("--data_folder", str(lonely), "--protocol", "random_kfold")
+    for name in ("mfcc", "linear"):
+        with pytest.raises(SystemExit, match="all 6 .* are 'anger'; a class"):
+            run(name, f"lonely_{name}", *options)
+    constant, _ = run("../../../hparams/probes/constant", "lonely", *options)
+    assert constant["pooled"]["wa"] == 100.0
+
+
+def test_heads_of_other_settings_are_not_exported(run):
+    run("logistic", "settings", "--n_folds", "6", "--protocol", "random_kfold")
+    _, folder = run("logistic", "settings", "--protocol", "random_kfold")
+    assert len(list(folder.glob("folds/*"))) == 6
+    assert {choose(folder, fold).number for fold in range(3)} == {0, 1, 2}
+    with pytest.raises(ValueError, match="has no fold 5"):
+        choose(folder, 5)
+
+
 @pytest.mark.parametrize("name", ["logistic", "random", "random_logistic"])
 def test_other_yaml_files_run_on_the_same_folds(run, name):
     results, _ = run(name, name)
@@ -228,8 +300,9 @@ def test_what_is_exported_is_what_was_trained(run, name, options, tmp_path):
     assert compared["test_utterances"] == 14
     assert compared["largest_difference"] <= 1e-5
     exported = write_classifier(tmp_path / "classifier", trained)
-    assert read_classifier(exported).about["results"]["pooled"] == (
-        results["pooled"]
+    assert (
+        read_classifier(exported).about["results"]["pooled"]
+        == (results["pooled"])
     )
 
 

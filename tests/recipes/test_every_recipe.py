@@ -64,8 +64,10 @@ TREES = {
     "SUBESCO": (
         product("{}_0{}_X_S_1_{}_1", "FM", "12", ("ANGRY", "SAD")), 3, 3),
     "ShEMO": (product("female/F0{}{}01", "123", "ANS"), 3, 3),
-    "URDU": (product("Angry/SM{}_F1_A0{}", "123", "12"), 3, 3),
-    "AESDD": (product("anger/a0{1} ({0})", "123", "12"), 3, 3),
+    "URDU": (product("{2}/SM{0}_F1_{2[0]}0{1}", "123", "12",
+                    ("Angry", "Happy")), 3, 3),
+    "AESDD": (product("{2}/{2[0]}0{1} ({0})", "123", "12",
+                     ("anger", "fear")), 3, 3),
     "RESD": (lambda f: resd_of_many(f), 1, 3),
     "CREMA-D": (product("1{}_DFA_{}_XX", ("001", "002", "003"),
                         ("ANG", "SAD")), 3, 3),

@@ -53,10 +53,12 @@ def test_msp_leaves_out_test2(tmp_path):
     assert ratings["MSP-PODCAST_0_0"] == [1.0, 2.5, 7.0]
 
 
-def test_msp_bad_rating(tmp_path):
+@pytest.mark.parametrize("rating", ["", "nan", "-inf", "high"])
+def test_msp_bad_rating(rating, tmp_path):
     folder = msp_rated(tmp_path)
     table = folder / "Labels/labels_concensus.csv"
-    make_text(table, table.read_text().replace("1.0,2.5,7.0", "1.0,,7.0"))
+    line = table.read_text().replace("1.0,2.5,7.0", f"1.0,{rating},7.0")
+    make_text(table, line)
     message = "labels_concensus.csv, line 5: MSP-PODCAST_0_0.wav is rated"
     with pytest.raises(ValueError, match=message):
         parsed(CORPORA["MSP-Podcast"], folder)

@@ -10,9 +10,8 @@ import soundfile
 import torch
 
 from speechbrain_e2v.cli import main
-from speechbrain_e2v.downstream.export import read_run
+from speechbrain_e2v.downstream.export import read_head, read_run
 from speechbrain_e2v.downstream.feature_cache import cached_features
-from speechbrain_e2v.downstream.fold_result import load_head
 from speechbrain_e2v.downstream.regression.probe import RegressionTrainer
 from speechbrain_e2v.downstream.regression.targets import rating_scores
 from speechbrain_e2v.downstream.run import downstream
@@ -115,7 +114,9 @@ def test_every_recipe(name, encoder, tmp_path):
         expected = np.mean([scores[score] for scores in each])
         assert value == pytest.approx(expected, abs=1e-4), score
     assert ("acc7_sentiment" in results["pooled"]) == (len(names) == 1)
-    head, about = load_head(work / "folds" / "00" / "seed2")
+    folder = work / "folds" / "00" / "seed2"
+    head = read_head(folder)
+    about = json.loads((folder / "probe.json").read_text())
     assert about["targets"] == names
     assert head.output_layer.out_features == len(names)
 
@@ -225,7 +226,7 @@ def test_any_upstream_can_be_named(probe, tmp_path):
     )  # fmt: skip
     assert results["upstream"] == {"kind": "rectified waveform"}
     assert results["feature_layer"] is None
-    head, _ = load_head(tmp_path / "run/folds/00/seed1")
+    head = read_head(tmp_path / "run/folds/00/seed1")
     assert head.frame_layer.in_features == 2
 
 

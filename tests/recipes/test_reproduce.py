@@ -252,6 +252,10 @@ def test_a_job_is_a_process_with_a_log(tmp_path):
     assert not job.is_done(), "there is no results.json"
     (tmp_path / "out" / "results.json").touch()
     assert job.is_done()
+    for name in (".DS_Store", "Thumbs.db", ".git/HEAD"):  # no part of it
+        (data / name).parent.mkdir(exist_ok=True)
+        (data / name).touch()
+        assert job.is_done(), name
     other = Job("a", "b", "c", (str(script), "--x"), out, None, data)
     assert not other.is_done()
     (data / "a.wav").write_bytes(b"123")

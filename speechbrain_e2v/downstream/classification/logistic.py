@@ -43,6 +43,7 @@ class LogisticTrainer(FoldByFold):
             )
         self._penalties = sorted(float(c) for c in inverse_penalties)
         self._max_iterations = max_iterations
+        self.chooses = len(self._penalties) > 1
         self.description = {
             "kind": "logistic regression on standardised utterance means",
             "inverse_penalties": self._penalties,
@@ -67,6 +68,11 @@ class LogisticTrainer(FoldByFold):
         y_train, y_valid = (
             [truth[name] for name in part] for part in (fold.train, fold.valid)
         )
+        if len(set(y_train)) < 2:
+            raise ValueError(
+                f"{fold.name}: all {len(y_train)} utterances that train have "
+                "one class; use fewer folds (--n_folds), or another --protocol"
+            )
         selection: dict = {}
         for penalty in self._penalties:
             model = make_pipeline(

@@ -16,7 +16,6 @@ from speechbrain.utils.run_opts import RunOptions
 from torch import Tensor
 
 from speechbrain_e2v.corpora.protocols import Fold
-from speechbrain_e2v.downstream.best_epoch import BestEpoch
 from speechbrain_e2v.downstream.classification.probe_settings import (
     ProbeSettings,
     fold_seed,
@@ -30,7 +29,6 @@ from speechbrain_e2v.downstream.packed import (
 )
 from speechbrain_e2v.downstream.probe_brain import ProbeBrain
 from speechbrain_e2v.inference.feature_store import FeatureStore
-from speechbrain_e2v.metrics import weighted_accuracy
 
 
 class ProbeTrainer(FoldByFold):
@@ -39,6 +37,7 @@ class ProbeTrainer(FoldByFold):
     def __init__(self, settings: ProbeSettings) -> None:
         self._settings = settings
         self.steps = settings.number_of_epochs
+        self.chooses = self.steps > 1
         self.description = settings.describe("probe")
 
     def fit(
@@ -55,7 +54,7 @@ class ProbeTrainer(FoldByFold):
         settings = self._settings
         seed = fold_seed(seed, fold)
         head = settings.build_head(store.dim, n_classes, seed)
-        best = BestEpoch("valid_wa")
+        best = settings.best_epoch()
         with torch.random.fork_rng(devices=[]):
             brain = ProbeBrain(
                 {"head": head},
@@ -63,7 +62,7 @@ class ProbeTrainer(FoldByFold):
                 {
                     "seed": seed,
                     "loss": _cross_entropy,
-                    "valid_scores": _accuracy,
+                    "valid_scores": settings.valid_scores,
                     "best": best,
                     "schedule": settings.schedule,
                     "advance": advance,
@@ -92,8 +91,3 @@ class ProbeTrainer(FoldByFold):
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits.float(), labels)
-
-
-def _accuracy(logits: Tensor, labels: Tensor) -> dict:
-    predicted = logits.argmax(dim=1).tolist()
-    return {"valid_wa": weighted_accuracy(labels.tolist(), predicted)}

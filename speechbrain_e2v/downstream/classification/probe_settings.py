@@ -4,15 +4,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from speechbrain_e2v.corpora.protocols import Fold
+from speechbrain_e2v.downstream.best_epoch import BestEpoch
 from speechbrain_e2v.downstream.provenance import config_of_callable
+from speechbrain_e2v.metrics import (
+    unweighted_accuracy,
+    weighted_accuracy,
+    weighted_f1,
+)
 from speechbrain_e2v.training.seeding import stable_hash
+
+_SELECTIONS = {
+    "wa": weighted_accuracy,
+    "ua": unweighted_accuracy,
+    "wf1": weighted_f1,
+}
 
 
 @dataclass(frozen=True)
 class ProbeSettings:
     """Head, optimizer, schedule (stepped once per epoch), epochs, batches.
+
+    ``selection`` is the score that chooses the epoch on validation.
 
     Raises ValueError when there would be nothing to train on.
 
@@ -31,8 +46,14 @@ class ProbeSettings:
     schedule: Callable[..., torch.optim.lr_scheduler.LRScheduler]
     number_of_epochs: int
     batch_size: int = 128
+    selection: str = "wa"
 
     def __post_init__(self) -> None:
+        if self.selection not in _SELECTIONS:
+            raise ValueError(
+                f"selection is {self.selection!r}; there are "
+                f"{', '.join(_SELECTIONS)}"
+            )
         if self.number_of_epochs < 1 or self.batch_size < 1:
             raise ValueError(
                 f"number_of_epochs is {self.number_of_epochs} and batch_size "
@@ -49,8 +70,19 @@ class ProbeSettings:
             "schedule": {**schedule, "stepped": "per epoch"},
             "number_of_epochs": self.number_of_epochs,
             "batch_size": self.batch_size,
-            "selection": "first epoch with the best validation WA",
+            "selection": "first epoch with the best validation "
+            f"{self.selection.upper()}",
         }
+
+    def best_epoch(self) -> BestEpoch:
+        """What keeps the first epoch with the best validation score."""
+        return BestEpoch(f"valid_{self.selection}")
+
+    def valid_scores(self, logits: Tensor, labels: Tensor) -> dict[str, float]:
+        """Scores of a validation part [N, C], for the entry of an epoch."""
+        predicted, truth = logits.argmax(dim=1).tolist(), labels.tolist()
+        names = ("wa",) if self.selection == "wa" else ("wa", self.selection)
+        return {f"valid_{n}": _SELECTIONS[n](truth, predicted) for n in names}
 
     def head_arguments(self, input_dim: int, n_classes: int) -> dict:
         """All that the head is built with, to build it again."""

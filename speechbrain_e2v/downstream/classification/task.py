@@ -14,11 +14,12 @@ from speechbrain_e2v.downstream.data import (
     prepare_data,
 )
 from speechbrain_e2v.downstream.results import (
+    MEAN_OVER_FOLDS,
     protocol_entry,
     run_folds,
     write_run,
 )
-from speechbrain_e2v.training.experiment import Experiment, one_line_errors
+from speechbrain_e2v.training.experiment import Experiment
 
 
 class Classification:
@@ -32,8 +33,7 @@ class Classification:
 
     def run(self, corpus: Corpus, experiment: Experiment) -> dict:
         """Run the experiment; writes and gives ``results.json``."""
-        with one_line_errors():
-            data = prepare_data(corpus, experiment, _labelled, ("classifier",))
+        data = prepare_data(corpus, experiment, _labelled, ("classifier",))
         about = {
             "task": "emotion classification, frozen features",
             "corpus": data.corpus.name,
@@ -47,6 +47,7 @@ def run_classifier(
     data: DownstreamData,
     about: dict,
     title: Callable[[dict], str],
+    headline: str = MEAN_OVER_FOLDS,
 ) -> dict:
     """Train and test in every fold; write, print and return the results.
 
@@ -60,7 +61,7 @@ def run_classifier(
     targets = ClassTargets(classes, dict(zip(ids, codes, strict=True)))
     folder = Path(experiment.hparams["output_folder"])
     about = {**about, "classes": list(classes)}
-    results, runs = run_folds(experiment, data, targets, about)
+    results, runs = run_folds(experiment, data, targets, about, headline)
     plot_confusion(
         folder / "confusion.png", results["confusion"], classes, title(results)
     )
@@ -73,13 +74,14 @@ def _labelled(corpus: Corpus, utterances: list[Utterance]) -> list[Utterance]:
 
 
 def _title(results: dict) -> str:
-    protocol = results["protocol"]
-    pooled = results["pooled"]
-    scores = "  ".join(f"{n.upper()} {pooled[n]:.2f}" for n in ("wa", "ua"))
+    protocol, headline = results["protocol"], results["headline"]
+    scores = "  ".join(
+        f"{n.upper()} {headline['scores'][n]:.2f}" for n in ("wa", "ua", "wf1")
+    )
     first = f"{results['corpus']}, {protocol['name']}"
     upstream = results["upstream"]["kind"]
     return (
-        f"{first}: {scores}  WF1 {pooled['wf1']:.2f}\n"
+        f"{first}: {scores}  ({headline['is']})\n"
         f"{upstream}; {results['classifier']['kind']}\n"
         + "; ".join(protocol["marks"])
     )

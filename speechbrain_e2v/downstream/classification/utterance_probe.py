@@ -15,7 +15,6 @@ from speechbrain.utils.run_opts import RunOptions
 
 from speechbrain_e2v.corpora.protocols import Fold
 from speechbrain_e2v.downstream.batched_heads import BatchedHeads, shuffled_rows
-from speechbrain_e2v.downstream.best_epoch import BestEpoch
 from speechbrain_e2v.downstream.classification.probe_settings import (
     ProbeSettings,
     fold_seed,
@@ -27,9 +26,12 @@ from speechbrain_e2v.inference.feature_store import FeatureStore
 class UtteranceProbeTrainer:
     """Trains the heads of all folds and seeds as one batched model."""
 
+    learns = True
+
     def __init__(self, settings: ProbeSettings) -> None:
         self._settings = settings
         self.steps = settings.number_of_epochs
+        self.chooses = self.steps > 1
         self.description = settings.describe("probe on utterance means")
 
     def fit_all(
@@ -79,7 +81,7 @@ class UtteranceProbeTrainer:
         )
         valid = [[index[n] for n in fold.valid] for fold, _ in planned]
         truth = [classes[rows] for rows in valid]
-        best = [BestEpoch("valid_wa") for _ in planned]
+        best = [settings.best_epoch() for _ in planned]
         for epoch in range(1, self.steps + 1):
             lr, momentum = batched.step_sizes
             losses = batched.train_epoch(
@@ -91,13 +93,12 @@ class UtteranceProbeTrainer:
                 ]
             ).tolist()
             for i, logits in enumerate(batched.logits(valid)):
-                hits = (logits.argmax(dim=1) == truth[i]).sum().item()
                 entry = {
                     "epoch": epoch,
                     "lr": lr,
                     "momentum": momentum,
                     "train_loss": losses[i],
-                    "valid_wa": 100 * (hits / len(truth[i])),
+                    **settings.valid_scores(logits, truth[i]),
                 }
                 best[i].update(entry, batched.state_of(i))
                 advance()

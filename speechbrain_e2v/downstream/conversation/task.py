@@ -30,8 +30,9 @@ from speechbrain_e2v.downstream.data import (
     OPTIONAL_KEYS,
     DownstreamData,
     checked_device,
+    require_learning,
 )
-from speechbrain_e2v.downstream.results import protocol_entry
+from speechbrain_e2v.downstream.results import POOLED, protocol_entry
 from speechbrain_e2v.training.experiment import Experiment, one_line_errors
 
 _OPTIONS = ("context_turns", "min_context_turns", "target_utterance")
@@ -70,7 +71,7 @@ class Conversation:
                 "protocol": protocol,
                 "conversation": counts,
             }
-            return run_classifier(experiment, data, about, _title)
+            return run_classifier(experiment, data, about, _title, POOLED)
 
 
 def _prepare_data(
@@ -111,6 +112,7 @@ def _prepare_data(
         hparams["n_folds"],
         hparams["split_seed"],
     )
+    require_learning(hparams["classifier"], folds, targets)
     inputs = LoadedInputs(
         {
             modality: source.load(utterances, hparams["feature_cache"], device)
@@ -176,10 +178,11 @@ def _other_network(network: dict) -> list[str]:
 
 
 def _title(results: dict) -> str:
-    protocol, pooled = results["protocol"], results["pooled"]
+    protocol, headline = results["protocol"], results["headline"]
+    pooled = headline["scores"]
     return (
         f"{results['corpus']}, {protocol['name']}: UAR {pooled['ua']:.2f}  "
-        f"MacroF1 {pooled['macro_f1']:.2f}\n"
+        f"MacroF1 {pooled['macro_f1']:.2f}  ({headline['is']})\n"
         f"{results['upstream']['kind']}; "
         f"{results['classifier']['network']['name']}\n"
         + "; ".join(protocol["marks"])

@@ -54,6 +54,8 @@ class ConversationTrainer:
     {'name': 'RoutedNetwork'}
     """
 
+    learns = True
+
     def __init__(
         self,
         network: Callable[..., torch.nn.Module],
@@ -75,6 +77,7 @@ class ConversationTrainer:
         self._patience = patience
         self._batch_size = batch_size
         self.steps = number_of_epochs
+        self.chooses = number_of_epochs > 1
         config = config_of_callable(network)
         self.description = {
             "kind": f"conversation network {config['name']}",

@@ -55,7 +55,7 @@ class SpeechVectors:
 
     >>> from speechbrain_e2v.downstream.mfcc import MfccStatistics
     >>> SpeechVectors(MfccStatistics).upstream().dim
-    240
+    480
     """
 
     def __init__(self, upstream: Callable[..., Any]) -> None:

@@ -19,7 +19,7 @@ from speechbrain_e2v.downstream.results import (
     run_folds,
     write_run,
 )
-from speechbrain_e2v.training.experiment import Experiment, one_line_errors
+from speechbrain_e2v.training.experiment import Experiment
 
 
 class Regression:
@@ -33,22 +33,19 @@ class Regression:
 
     def run(self, corpus: Corpus, experiment: Experiment) -> dict:
         """Run the experiment; writes and gives ``results.json``."""
-        with one_line_errors():
-            if corpus.rated is None:
-                raise ValueError(
-                    f"{corpus.name}: its recipe knows no ratings to predict; "
-                    "there are some of IEMOCAP, MSP-Podcast, CMU-MOSI and "
-                    "CMU-MOSEI"
-                )
-            scales = corpus.rated.scales
-
-            def checked(_: Corpus, rows: list[Utterance]) -> list[Utterance]:
-                ratings_of(rows, scales)
-                return rows
-
-            data = prepare_data(
-                corpus.rated, experiment, checked, ("regressor",)
+        if corpus.rated is None:
+            raise ValueError(
+                f"{corpus.name}: its recipe knows no ratings to predict; "
+                "there are some of IEMOCAP, MSP-Podcast, CMU-MOSI and "
+                "CMU-MOSEI"
             )
+        scales = corpus.rated.scales
+
+        def checked(_: Corpus, rows: list[Utterance]) -> list[Utterance]:
+            ratings_of(rows, scales)
+            return rows
+
+        data = prepare_data(corpus.rated, experiment, checked, ("regressor",))
         ratings, outside = ratings_of(data.utterances, scales)
         targets = RatingTargets(scales, ratings)
         protocol = protocol_entry(experiment, data)
@@ -70,10 +67,13 @@ class Regression:
 
 
 def _title(results: dict) -> str:
-    protocol, pooled = results["protocol"], results["pooled"]
-    scores = "  ".join(f"{n.upper()} {pooled[n]:.3f}" for n in CORRELATIONS)
+    protocol, headline = results["protocol"], results["headline"]
+    scores = "  ".join(
+        f"{n.upper()} {headline['scores'][n]:.3f}" for n in CORRELATIONS
+    )
     return (
-        f"{results['corpus']}, {protocol['name']}: {scores}\n"
+        f"{results['corpus']}, {protocol['name']}: {scores}  "
+        f"({headline['is']})\n"
         f"{results['upstream']['kind']}; {results['regressor']['kind']}\n"
         + "; ".join(protocol["marks"])
     )

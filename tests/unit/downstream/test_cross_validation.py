@@ -1,5 +1,6 @@
 """Finished folds are kept, changed ones are trained again."""
 
+import functools
 import json
 
 import pytest
@@ -8,10 +9,19 @@ from speechbrain.utils.run_opts import RunOptions
 
 from speechbrain_e2v.corpora.protocols import Fold
 from speechbrain_e2v.downstream.classification.logistic import LogisticTrainer
+from speechbrain_e2v.downstream.classification.probe_settings import (
+    ProbeSettings,
+)
 from speechbrain_e2v.downstream.classification.targets import ClassTargets
-from speechbrain_e2v.downstream.cross_validation import cross_validate
-from speechbrain_e2v.downstream.fold_result import load_head
+from speechbrain_e2v.downstream.classification.utterance_probe import (
+    UtteranceProbeTrainer,
+)
+from speechbrain_e2v.downstream.cross_validation import FoldRun, cross_validate
+from speechbrain_e2v.downstream.export import read_head
+from speechbrain_e2v.downstream.fold_result import FoldResult
+from speechbrain_e2v.files.documents import BadDocument
 from speechbrain_e2v.inference.feature_store import FeatureStore, write_features
+from speechbrain_e2v.lobes.heads import FrameMLPHead
 
 NAMES = [f"u{i:02d}" for i in range(24)]
 LABELS = {name: i % 2 for i, name in enumerate(NAMES)}
@@ -94,10 +104,79 @@ def test_whatever_changes_the_result_trains_again(run):
     assert trainer.trained == 4
 
 
+def utterance_probe():
+    settings = ProbeSettings(
+        functools.partial(FrameMLPHead, hidden=4),
+        functools.partial(torch.optim.Adam, lr=0.01),
+        functools.partial(torch.optim.lr_scheduler.ConstantLR, factor=1),
+        number_of_epochs=2,
+    )
+    return UtteranceProbeTrainer(settings)
+
+
+def test_heads_trained_together_are_kept_like_others(run):
+    results = run(utterance_probe())
+    assert run(utterance_probe()) == results
+    more = run(utterance_probe(), seeds=(2, 3))
+    assert more[:2] == results[2:]
+
+
+def test_every_fold_says_what_trains_validates_and_tests(run, tmp_path):
+    run(Counting())
+    for number, fold in enumerate(FOLDS):
+        text = (tmp_path / f"out/folds/{number:02d}/ids.json").read_text()
+        assert json.loads(text) == {
+            "fold": fold.name,
+            "train": list(fold.train),
+            "valid": list(fold.valid),
+            "test": list(fold.test),
+        }
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"settings_sha256": None}, "settings_sha256"),
+        ({"test": "u00"}, "test"),
+        ({"predicted": [0, 1]}, "4 test utterances have"),
+        ({"posteriors": [[0.5, "x"]] * 4}, "posteriors"),
+        ([], "expected `object`"),
+        (None, "input data was truncated"),
+    ],
+)
+def test_a_damaged_result_is_named(run, tmp_path, change, message):
+    run(Counting())
+    path = tmp_path / "out" / "folds" / "01" / "seed2" / "result.json"
+    kept = json.loads(path.read_text())
+    broken = {**kept, **change} if isinstance(change, dict) else change
+    path.write_text("" if change is None else json.dumps(broken))
+    with pytest.raises(BadDocument) as error:
+        run(Counting())
+    assert f"{path}: " in str(error.value) and message in str(error.value)
+    assert "delete it, and the fold is trained again" in str(error.value)
+    path.unlink()
+    again = Counting()
+    run(again)
+    assert again.trained == 1
+
+
+def test_a_loss_that_is_no_number_is_kept_as_none(tmp_path):
+    fold = FOLDS[0]
+    run = FoldRun(fold, 1, tmp_path / "seed1", "12")
+    entry = {"epoch": 1, "train_loss": float("nan"), "valid_wa": 25.0}
+    entries = {"reference": [0] * 4, "predicted": [0] * 4, "seconds": 1.0}
+    result = FoldResult(None, {}, torch.eye(4), entry | {"train_loss": 1.0},
+                        [entry])  # fmt: skip
+    assert run.keep(result, {}, entries) == run.finished()
+    assert run.finished()["history"][0]["train_loss"] is None
+    assert not (tmp_path / "seed1" / "probe.json").exists()
+
+
 def test_saved_probe_gives_the_saved_posteriors(run, tmp_path):
     results = run(Counting())
     folder = tmp_path / "out" / "folds" / "01" / "seed2"
-    head, about = load_head(folder)
+    head = read_head(folder)
+    about = json.loads((folder / "probe.json").read_text())
     assert about["classes"] == ["a", "b"]
     assert about["upstream"] == {"kind": "noise"}
     (expected,) = [

@@ -9,6 +9,7 @@ import pytest
 from speechbrain_e2v.downstream.classification.confusion import plot_confusion
 from speechbrain_e2v.downstream.classification.targets import ClassTargets
 from speechbrain_e2v.downstream.results import (
+    POOLED,
     score_table,
     summarise,
     write_predictions,
@@ -67,6 +68,18 @@ def test_counts_are_of_one_seed_and_the_confusion_of_all():
     assert np.sum(results["confusion"]) == results["n_predictions"] == 80
     low, high = results["interval95"]["wa"]
     assert low < results["pooled"]["wa"] < high
+
+
+def test_the_headline_is_one_of_two_ways_to_average():
+    both = runs()
+    folds = [all_scores(r["reference"], r["predicted"])["ua"] for r in both]
+    found = summarise(both, TARGETS, SPEAKERS)
+    assert found["headline"]["is"] == "mean over folds"
+    assert found["headline"]["scores"]["ua"] == pytest.approx(np.mean(folds))
+    pooled = summarise(both, TARGETS, SPEAKERS, POOLED)
+    assert pooled["headline"] == {"is": POOLED, "scores": pooled["pooled"]}
+    assert found["headline"]["scores"]["ua"] != pooled["pooled"]["ua"]
+    assert {**found, "headline": 0} == {**pooled, "headline": 0}
 
 
 def test_files_are_complete(tmp_path):

@@ -104,6 +104,10 @@ def write_run(folder, layer=-1, kind="frames", **sizes):
         "interval95": None,
         "fold_spread": dict.fromkeys(scores[0], spread),
         "n_predictions": 12,
+        "folds": [
+            {"settings_sha256": f"digest {number}"}
+            for number in range(len(folds))
+        ],
         "classifier": {"kind": KINDS[kind]},
         "upstream": upstream.description,
         "feature_layer": upstream.description["layer"],
@@ -168,6 +172,11 @@ def _write_fold(run, number, fold, utterances, upstream, kind):
     save_head(place, head, arguments, {"classes": list(CLASSES)})
     result = {
         "fold": fold.name,
+        "seed": 7,
+        "settings_sha256": f"digest {number}",
+        "seconds": 1.0,
+        "reference": [reference[name] for name in fold.test],
+        "predicted": [predicted[name] for name in fold.test],
         "n_train": len(fold.train),
         "n_valid": len(fold.valid),
         "n_test": len(fold.test),

@@ -41,13 +41,39 @@ def test_overview(rows):
     )  # fmt: skip
     assert table.rows == (
         ("aesdd", "own", "WA", "-", "failed: a | b", "-",
-         "100.00 [100.0, 100.0]", "-", "-"),
-        ("EmoDB", "random_kfold", "WA", "84.34", "50.00 [50.0, 50.0]",
-         "50.00 [0.0, 100.0]", "75.00 [50.0, 100.0]", "-9.34", "a b"),
+         "100.00 (pooled 100.00 [100.0, 100.0])", "-", "-"),
+        ("EmoDB", "random_kfold", "WA", "84.34",
+         "50.00 (pooled 50.00 [50.0, 50.0])",
+         "50.00 (pooled 50.00 [0.0, 100.0])",
+         "75.00 (pooled 75.00 [50.0, 100.0])", "-9.34", "a b"),
         ("SAVEE", "random_kfold", "WA", "84.38", "no data", "no data",
          "no data", "-", "-"),
     )  # fmt: skip
     assert "failed: a \\| b" in table.markdown()
+
+
+def test_the_paper_is_compared_with_the_mean_over_folds(tmp_path):
+    """WF1 of 100 and 33.33 in the folds; 73.33 of all predictions."""
+    write_run(tmp_path, "mine", [(0, 1), (0, 0)])
+    (row,) = read_rows([tmp_path / "results.json"])
+    assert row.averaged == "mean over folds"
+    assert row.headline["wf1"] == pytest.approx(200 / 3)
+    assert row.pooled["wf1"] == pytest.approx(220 / 3)
+    assert row.difference("wf1") == pytest.approx(200 / 3 - 84.32)
+    (line,) = overview([row], metric="wf1").rows
+    assert line[4].startswith("66.67 (pooled 73.33 [")
+    # a file of before that, and one of a conversation, which is pooled
+    path = tmp_path / "results.json"
+    results = json.loads(path.read_text())
+    del results["headline"]
+    path.write_text(json.dumps(results))
+    (older,) = read_rows([path])
+    assert older.headline == pytest.approx(row.headline)
+    path.write_text(json.dumps({**results, "conversation": {}}))
+    (conversation,) = read_rows([path])
+    assert conversation.headline == row.pooled
+    (line,) = overview([conversation], metric="wf1").rows
+    assert line[4].startswith("73.33 [")
 
 
 def test_another_score(rows):

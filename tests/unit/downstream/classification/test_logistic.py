@@ -74,6 +74,20 @@ def test_the_penalty_is_chosen_on_validation_only(tmp_path):
     )
 
 
+def test_a_training_part_of_one_class_is_named():
+    fold = Fold("speaker 03", ("a", "b"), ("c",), ("c",))
+    labels = {"a": 1, "b": 1, "c": 0}
+
+    class Store:
+        dim = 2
+
+        def means(self, names):
+            return np.ones((len(names), 2), dtype=np.float32)
+
+    with pytest.raises(ValueError, match="speaker 03: all 2 utterances that"):
+        LogisticTrainer().fit(Store(), labels, fold, 2, 1, None, lambda: None)
+
+
 def test_nonsense_is_refused():
     with pytest.raises(ValueError, match=r"inverse_penalties is \[0\]"):
         LogisticTrainer([0])

@@ -1,5 +1,7 @@
 """Heads trained together against the same heads trained one by one."""
 
+import dataclasses
+
 import pytest
 import torch
 from hyperpyyaml import load_hyperpyyaml
@@ -46,6 +48,39 @@ def settings_of(repository, fragment):
     overrides = {"number_of_epochs": 14, "batch_size": 16}
     with open(path, encoding="utf-8") as file:
         return load_hyperpyyaml(file, overrides)["settings"]
+
+
+def test_the_epoch_is_chosen_by_the_score_of_the_task(stores, repository):
+    frames, _ = stores
+    labels = {n: int(i % 5 == 0) for i, n in enumerate(NAMES)}  # 20 % and 80 %
+    chosen = {}
+    for score in ("wa", "ua", "wf1"):
+        settings = dataclasses.replace(
+            settings_of(repository, "sentiment"), selection=score
+        )
+        trainer = UtteranceProbeTrainer(settings)
+        assert trainer.description["selection"].endswith(score.upper())
+        planned = [(FOLDS[0], seed) for seed in range(1, 9)]
+        results = trainer.fit_all(frames, labels, planned, 2, CPU, lambda: None)
+        chosen[score] = []
+        for _, result in results:
+            values = [entry[f"valid_{score}"] for entry in result.history]
+            assert result.selection["epoch"] == 1 + values.index(max(values))
+            assert "valid_wa" in result.selection
+            chosen[score].append(result.selection["epoch"])
+    assert chosen["ua"] != chosen["wa"]
+    with pytest.raises(ValueError, match="selection is 'f2'; there are wa, ua"):
+        dataclasses.replace(settings, selection="f2")
+
+
+def test_sentiment_takes_the_time_mean_and_wf1(repository):
+    path = repository / "hparams" / "fragments" / "sentiment_probe.yaml"
+    with open(path, encoding="utf-8") as file:
+        trainer = load_hyperpyyaml(file)["classifier"]
+    assert isinstance(trainer, UtteranceProbeTrainer)
+    about = trainer.description
+    assert about["head"] == {"name": "FrameMLPHead", "hidden": 256}
+    assert about["selection"] == "first epoch with the best validation WF1"
 
 
 @pytest.mark.parametrize("fragment", ["linear", "sentiment"])

@@ -1,6 +1,7 @@
 """Regression probes: they learn, swallow their scaling, and never peek."""
 
 import functools
+import json
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from speechbrain.utils.run_opts import RunOptions
 
 from speechbrain_e2v.corpora.protocols import Fold
 from speechbrain_e2v.downstream.cross_validation import cross_validate
-from speechbrain_e2v.downstream.fold_result import load_head
+from speechbrain_e2v.downstream.export import read_head
 from speechbrain_e2v.downstream.regression.metrics import ccc
 from speechbrain_e2v.downstream.regression.probe import RegressionTrainer
 from speechbrain_e2v.downstream.regression.ridge import RidgeTrainer
@@ -231,7 +232,9 @@ def test_folds_are_kept_and_trained_once(store, targets, tmp_path, monkeypatch):
         ("only", 1), ("second", 1), ("only", 2), ("second", 2),
     ]  # fmt: skip
     assert runs[1]["reference"] == [targets[name] for name in FOLD.train]
-    head, about = load_head(tmp_path / "folds" / "01" / "seed2")
+    folder = tmp_path / "folds" / "01" / "seed2"
+    head = read_head(folder)
+    about = json.loads((folder / "probe.json").read_text())
     assert about["targets"] == ["arousal", "valence"]
     with torch.no_grad():
         found = head.packed(*store.packed(FOLD.train))
