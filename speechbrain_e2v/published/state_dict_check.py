@@ -8,13 +8,16 @@ with the classifier. Exported classifier folders name `load_strict` and
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from speechbrain.dataio.encoder import CategoricalEncoder
 
 from speechbrain_e2v.files.digest import file_sha256
+
+if TYPE_CHECKING:  # whoever only wants features does not wait for it
+    from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_e2v.files.plain_text import shown
 
 
@@ -109,7 +112,7 @@ def load_strict(
 
 
 def load_labels(
-    label_encoder: CategoricalEncoder, path: str | Path, n_classes: int
+    label_encoder: "CategoricalEncoder", path: str | Path, n_classes: int
 ) -> None:
     """Load a label file that names the outputs 0 ... C - 1 once each."""
     label_encoder.load(path)

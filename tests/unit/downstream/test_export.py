@@ -139,6 +139,21 @@ def test_every_head_and_layer_gives_the_run_s_posteriors(
         assert posteriors.tolist() == pytest.approx(expected, abs=1e-5)
 
 
+def test_a_difference_is_allowed_by_name_alone(tmp_path):
+    run = write_run(tmp_path)
+    place = run / "folds/01/seed7/result.json"
+    result = json.loads(place.read_text())
+    result["posteriors"][2][0] += 5e-5
+    place.write_text(json.dumps(result))
+    with pytest.raises(ValueError, match=r"5e-05 from .* more than 1e-05"):
+        classifier_from_run(run, fold=1, progress=False)
+    trained = classifier_from_run(
+        run, fold=1, tolerance=1e-4, calibrated=False, progress=False
+    )
+    found = trained.about["compared"]["largest_difference"]
+    assert found == pytest.approx(5e-5, abs=2e-6)
+
+
 @pytest.mark.parametrize("calibrated", [True, False])
 def test_another_function_than_was_trained_is_refused(tmp_path, calibrated):
     """Trained on means, but exported as a head on frames."""

@@ -242,3 +242,18 @@ def test_memory_of_long_audio(repository):
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) / 1024 < 200
+
+
+def test_nothing_slow_is_imported_for_features_alone(repository):
+    command = (
+        "import sys, speechbrain_e2v.inference.extractor; "
+        "print({'speechbrain', 'scipy', 'sklearn'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", command],
+        cwd=repository,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == "set()"
