@@ -20,7 +20,7 @@ from speechbrain_e2v.lobes.batching import (
 )
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.published.encoder_folder import weights_digest
-from speechbrain_e2v.published.load import load_pretrained
+from speechbrain_e2v.published.load import load_pretrained, read_sizes
 
 _PREPROCESSING = "16 kHz mono, zero mean and unit variance per utterance"
 
@@ -116,7 +116,7 @@ def random_encoder(
     used; `seed` is that of the initialisation.
     """
     with torch.random.fork_rng(devices=[]):
-        sizes = load_pretrained(source)[0].config
+        sizes = read_sizes(source)
         torch.manual_seed(seed)
         encoder = Emotion2vecEncoder(**sizes)
     description = {

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from speechbrain_e2v import __version__
+from speechbrain_e2v.files.digest import file_sha256
 from speechbrain_e2v.published.encoder_folder import (
     load_encoder,
     load_head,
     save_encoder,
 )
-from speechbrain_e2v.published.hub import sha256
 from speechbrain_e2v.published.load import Pretrained, read_pretrained
 from speechbrain_e2v.published.parity import fingerprint
 from speechbrain_e2v.published.write import write_fairseq, write_funasr
@@ -88,7 +88,7 @@ def _provenance(model: Pretrained) -> dict[str, Any]:
     return {
         "source_file": model.weights_file.name,
         "source_bytes": model.weights_file.stat().st_size,
-        "source_sha256": sha256(model.weights_file),
+        "source_sha256": file_sha256(model.weights_file),
         "left_out": model.left_out,
         "written_by": f"speechbrain_e2v {__version__}",
     }

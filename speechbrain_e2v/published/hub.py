@@ -1,6 +1,5 @@
 """From what a user calls a model to a place on this disk."""
 
-import hashlib
 import os
 import re
 from pathlib import Path
@@ -18,6 +17,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import WeakFileLock
 
 from speechbrain_e2v.files.atomic import replace_text
+from speechbrain_e2v.files.digest import file_sha256
 from speechbrain_e2v.files.download import Download, fetch
 from speechbrain_e2v.published.known_checkpoints import (
     KNOWN,
@@ -128,7 +128,7 @@ def _file_of(
 
 def _remember_digest(path: Path) -> None:
     """Keep a download's SHA-256, and compare it each time it is used."""
-    found, record = sha256(path), _record_of(path)
+    found, record = file_sha256(path), _record_of(path)
     if not record.is_file():
         replace_text(record, f"{found}\n")
     expected = record.read_text("utf-8").strip()
@@ -152,15 +152,6 @@ def origin_of(weights_file: Path) -> dict[str, str]:
     if record.is_file():
         return {"source_sha256": record.read_text("utf-8").strip()}
     return {}
-
-
-def sha256(path: str | Path) -> str:
-    """Hash a file, in blocks."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def hub_id(source: str) -> tuple[str | None, str | None]:

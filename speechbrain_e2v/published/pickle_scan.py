@@ -121,7 +121,7 @@ def scan_pickle(stream: io.BytesIO) -> Scan:
     except (IndexError, KeyError, TypeError, ValueError) as error:
         if foreign is None:
             raise BrokenCheckpoint(
-                f"its pickle is not whole ({error}): {DAMAGED}"
+                f"its pickle is not whole ({shown(error)}): {DAMAGED}"
             ) from None
     if foreign is None and protocol != 2:
         foreign = f"PROTO {protocol}"

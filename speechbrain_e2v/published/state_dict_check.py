@@ -87,7 +87,8 @@ def read_safetensors(
         return load_file(path)
     except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
         raise ValueError(
-            f"{path} is not a whole safetensors file ({error}): copy, "
+            f"{path} is not a whole safetensors file "
+            f"({shown(error, 300)}): copy, "
             "download or export it again."
         ) from error
 
