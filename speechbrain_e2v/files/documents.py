@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 import msgspec
 import yaml
 
+from speechbrain_e2v.files.plain_text import shown
+
 MAX_DEPTH = 64
 MAX_BYTES = 64 * 2**20
 MAX_YAML_BYTES = 2**20
@@ -170,4 +172,4 @@ def _bad(path: str | Path, problem: object, way_out: str) -> BadDocument:
         text = text[0].lower() + text[1:]
     if found and (key := found["where"] + found["key"]):
         text = f"{key}: {text}"
-    return BadDocument(f"{path}: {text}: {way_out}.")
+    return BadDocument(f"{path}: {shown(text, 300)}: {way_out}.")

@@ -3,19 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from speechbrain_e2v.files.documents import BadDocument
-
 
 def demand_plain_text(value: Any, origin: object) -> None:
     """Refuse control and invisible characters in all texts of a document.
 
-    Lines and tabs are allowed. Raises BadDocument.
+    Lines and tabs are allowed. Raises ValueError.
 
     >>> demand_plain_text({"labels": ["angry", "生气"]}, "card.json")
     >>> demand_plain_text({"labels": ["\\x1b[2J"]}, "card.json")
     Traceback (most recent call last):
     ...
-    speechbrain_e2v.files.documents.BadDocument: card.json: '\\x1b[2J' has ...
+    ValueError: card.json: '\\x1b[2J' has ...
     """
     if isinstance(value, Mapping):
         for pair in value.items():
@@ -26,7 +24,7 @@ def demand_plain_text(value: Any, origin: object) -> None:
     elif isinstance(value, str):
         text = value.replace("\n", " ").replace("\t", " ")
         if not text.isprintable():
-            raise BadDocument(
+            raise ValueError(
                 f"{origin}: {value[:80]!a} has characters that cannot be "
                 "shown: correct the file or get it from its origin."
             )

@@ -128,3 +128,15 @@ def test_bounds_and_pipes(tmp_path, read):
     )
     os.mkfifo(tmp_path / "pipe")
     assert "no regular file" in line_of(tmp_path / "pipe", read)
+
+
+def test_a_key_that_steers_the_terminal_is_escaped(tmp_path):
+    class Sizes(msgspec.Struct, forbid_unknown_fields=True):
+        depth: int = 8
+
+    path = tmp_path / "sizes.yaml"
+    path.write_text('"\\e[2J": 1')
+    with pytest.raises(BadDocument) as error:
+        read_yaml(path, Sizes)
+    assert str(error.value).isprintable()
+    assert "x1b[2J" in str(error.value)
