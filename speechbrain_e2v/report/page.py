@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
+from speechbrain_e2v.report.caveats import caveat_letters, legend
+from speechbrain_e2v.report.formats import markdown_text
 from speechbrain_e2v.report.rows import ResultRow
 from speechbrain_e2v.report.tables import (
     Missing,
-    caveat_letters,
     comparisons,
     folds_table,
-    legend,
     overview,
     polarity_overview,
     rating_overview,
@@ -21,12 +21,17 @@ base as printed; differences from it are of trained encoders' means (of
 conversations: pooled scores) only. Scores of MFCCs differ by up to half a
 point from one kind of processor to another: an utterance or two.
 """
-_PAIRS = """p: two-sided, predictions of whole speakers swapped; not corrected
-for the number of comparisons. With few speakers it cannot be small: S speakers
-give at least 2 / 2^S.
+_COMPUTED = """`constant` (the most frequent class) and `prior` (what is to be
+expected of classes drawn by their frequency) are, where nobody ran them,
+computed of the labels that are tested.
 """
-_RATINGS = """CCC and r of -1 to 1, MAE in units of the scale, in
-brackets the 95 % interval when speakers are drawn again.
+_PAIRS = """Of pooled scores. p: two-sided, predictions of whole speakers
+swapped; not corrected for the number of comparisons. With few speakers it
+cannot be small: S speakers give at least 2 / 2^S.
+"""
+_RATINGS = """CCC and r of -1 to 1, MAE in units of the scale; mean over folds,
+and in parentheses pooled over folds with the 95 % interval when speakers are
+drawn again. `constant` is the mean rating.
 """
 _POLARITY = """Of the same predictions: two classes by sign, percent,
 either "negative or not" of all segments (has 0) or the sign of those that are
@@ -49,7 +54,7 @@ def results_page(
     parts = [f"# {title}\n"]
     if classified or missing or not rated:
         table = overview(classified, missing, metric, letters)
-        parts += [_ABOUT, table.markdown()]
+        parts += [_ABOUT, *_about_floors(classified), table.markdown()]
     if letters:
         parts.append("\n" + legend(letters))
     if classified:
@@ -66,3 +71,23 @@ def results_page(
         if polarity.rows:
             parts += ["\n" + _POLARITY, polarity.markdown()]
     return "\n".join(parts) + "\n"
+
+
+def _about_floors(rows: Sequence[ResultRow]) -> list[str]:
+    """How the floors came about, and where the best of the cheap is missing."""
+    if not any(row.computed for row in rows):
+        return []
+    said = [_COMPUTED]
+    floor = "MFCC statistics"
+    there = {(r.corpus, r.protocol) for r in rows if floor in r.features}
+    without = dict.fromkeys(
+        f"{row.corpus}, {row.protocol}"
+        for row in rows
+        if (row.corpus, row.protocol) not in there
+    )
+    if without:
+        names = "; ".join(markdown_text(name) for name in without)
+        said.append(
+            f"No run of {floor}, the best floor, is given of: {names}.\n"
+        )
+    return said

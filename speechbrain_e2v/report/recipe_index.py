@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from speechbrain_e2v.report.formats import Markdown, Table
-from speechbrain_e2v.report.paper import paper_row
-from speechbrain_e2v.report.recipe_plans import Plan, plan_of, recipe_plans
-from speechbrain_e2v.report.rows import ResultRow
-from speechbrain_e2v.report.tables import (
+from speechbrain_e2v.report.caveats import (
     NOTHING,
     caveat_codes,
     caveat_letters,
     legend,
 )
+from speechbrain_e2v.report.formats import Markdown, Table
+from speechbrain_e2v.report.paper import paper_row
+from speechbrain_e2v.report.recipe_plans import Plan, plan_of, recipe_plans
+from speechbrain_e2v.report.rows import ResultRow
 
 _SCORES = ("wa", "ua", "wf1")
 _PREDICTED = ("ua", "macro_f1")  # of a conversation

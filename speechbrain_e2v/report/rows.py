@@ -1,23 +1,31 @@
 """What a table needs of a results.json, whatever was predicted."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from speechbrain_e2v.downstream.results import (
-    FORMAT,
-    MEAN_OVER_FOLDS,
-    POOLED,
-)
+from speechbrain_e2v.downstream.results import MEAN_OVER_FOLDS, POOLED
+from speechbrain_e2v.report.jobs import read_note
 from speechbrain_e2v.report.paper import PaperRow, paper_row
+from speechbrain_e2v.report.results_file import (
+    Headline,
+    Made,
+    Results,
+    Spread,
+    read_results,
+)
 
-_BASELINES = {
-    "no features": "no features",
+_FEATURES = {
     "statistics of MFCCs": "MFCC statistics",
     "eGeMAPS functionals": "eGeMAPS",
     "encoder at random initialisation": "random encoder",
 }
+_WITHOUT_FEATURES = {
+    "most frequent class of training": "constant",
+    "class drawn by its frequency in training": "prior",
+}
+BASELINES = (*_WITHOUT_FEATURES.values(), *_FEATURES.values())
+"""Columns of what hears nothing or has learned nothing, lowest first."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +46,14 @@ class ResultRow:
     headline: dict[str, float]  # mean over folds, or pooled: see averaged
     averaged: str
     pooled: dict[str, float]
-    fold_spread: dict[str, dict[str, float]]
+    fold_spread: dict[str, Spread]
     interval95: dict[str, tuple[float, float]] | None
     caveats: tuple[str, ...]
     folds: int
     seeds: int
     utterances: int
     folder: Path
+    computed: bool = False  # of the labels alone, see floors
 
     @property
     def paper(self) -> PaperRow | None:
@@ -89,7 +98,7 @@ def find_results(paths: Iterable[str | Path]) -> list[Path]:
 def read_rows(paths: Iterable[str | Path]) -> list[ResultRow]:
     """Rows of ``results.json`` files; the same name twice gets its folder's.
 
-    Raises ValueError naming a file that is no results.json of this version.
+    Raises BadDocument naming file and key of one that cannot be read.
     """
     rows = [_read(Path(path)) for path in paths]
     names = [_name(row) for row in rows]
@@ -120,20 +129,19 @@ def baselines_first(name: str) -> tuple[int, str]:
     >>> sorted(["a", "random encoder", "MFCC statistics"], key=baselines_first)
     ['MFCC statistics', 'random encoder', 'a']
     """
-    order = list(_BASELINES.values())
-    return (order.index(name) if name in order else len(order), name)
+    first = name in BASELINES
+    return (BASELINES.index(name) if first else len(BASELINES), name)
 
 
-def features_name(upstream: dict) -> str:
-    """A short name of what made the features.
-
-    >>> features_name({"kind": "trained encoder", "source": "x/encoder"})
-    'x/encoder'
-    """
-    if upstream["kind"] == "trained encoder":
-        card = upstream.get("card") or {}
-        return str(card.get("name") or upstream.get("source") or "encoder")
-    return _BASELINES.get(upstream["kind"], upstream["kind"])
+def features_name(upstream: Made, predictor: Made) -> str:
+    """A short name of what made the features, or of what does without."""
+    if upstream.kind == "trained encoder":
+        name = str((upstream.card or {}).get("name") or upstream.source or "")
+        # A path tells others nothing, and is as long as it is private.
+        return Path(name).name if name.startswith("/") else name or "encoder"
+    if upstream.kind == "no features":
+        return _WITHOUT_FEATURES.get(predictor.kind, predictor.kind)
+    return _FEATURES.get(upstream.kind, upstream.kind)
 
 
 def _name(row: ResultRow) -> tuple[str, ...]:
@@ -141,90 +149,73 @@ def _name(row: ResultRow) -> tuple[str, ...]:
 
 
 def _read(path: Path) -> ResultRow:
-    try:
-        results = json.loads(path.read_text("utf-8"))
-        if results["format"] != FORMAT:
-            raise ValueError(f"format {results['format']}, not {FORMAT}")
-        upstream, protocol = results["upstream"], results["protocol"]
-        rated = "regressor" in results
-        trained = upstream["kind"] == "trained encoder"
-        caveats: list[str] = []
-        if rated:
-            predictor = _regressor_name(results["regressor"])
-            utterances = results["n_tested"]
-        else:
-            predictor = _classifier_name(results["classifier"])
-            if trained:
-                caveats = _other_probe(
-                    results["corpus"], protocol["name"], results["classifier"]
-                )
-            utterances = sum(results["counts"].values())
-        headline = results.get("headline") or _older_headline(results)
-        return ResultRow(
-            corpus=results["corpus"],
-            protocol=protocol["name"],
-            features=_column(path.parent) or features_name(upstream),
-            predictor=predictor,
-            trained=trained,
-            scales=results["scales"] if rated else {},
-            headline=headline["scores"],
-            averaged=headline["is"],
-            pooled=results["pooled"],
-            fold_spread=results["fold_spread"],
-            interval95=results["interval95"],
-            caveats=(*protocol["marks"], *caveats),
-            folds=protocol["n_folds"],
-            seeds=len(results["seeds"]),
-            utterances=utterances,
-            folder=path.parent,
+    results = read_results(path)
+    protocol, upstream = results.protocol, results.upstream
+    trained = upstream.kind == "trained encoder"
+    caveats = []
+    if results.regressor is not None:
+        made, predictor = results.regressor, _regressor_name(results.regressor)
+        utterances = results.n_tested
+    else:
+        assert results.classifier is not None  # read_results sees to it
+        made, predictor = (
+            results.classifier,
+            _classifier_name(results.classifier),
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path} is no results.json of this version ({error!r}); run the "
-            "recipe again"
-        ) from error
+        utterances = sum(results.counts.values())
+        if trained:
+            caveats = _other_probe(results.corpus, protocol.name, made)
+    note = read_note(path.parent)
+    headline = results.headline or _older_headline(results)
+    return ResultRow(
+        corpus=results.corpus,
+        protocol=protocol.name,
+        features=note.features if note else features_name(upstream, made),
+        predictor=predictor,
+        trained=trained,
+        scales=results.scales,
+        headline=headline.scores,
+        averaged=headline.averaged,
+        pooled=results.pooled,
+        fold_spread=results.fold_spread,
+        interval95=results.interval95,
+        caveats=(*protocol.marks, *caveats),
+        folds=protocol.n_folds,
+        seeds=len(results.seeds),
+        utterances=utterances,
+        folder=path.parent,
+    )
 
 
-def _older_headline(results: dict) -> dict:
+def _older_headline(results: Results) -> Headline:
     """Of files from before ``results.json`` said which average it is."""
-    if "conversation" in results:
-        return {"is": POOLED, "scores": results["pooled"]}
-    spread = results["fold_spread"]
-    means = {name: values["mean"] for name, values in spread.items()}
-    return {"is": MEAN_OVER_FOLDS, "scores": means}
+    if results.conversation is not None:
+        return Headline(results.pooled, POOLED)
+    means = {name: spread.mean for name, spread in results.fold_spread.items()}
+    return Headline(means, MEAN_OVER_FOLDS)
 
 
-def _column(folder: Path) -> str | None:
-    """The name that `e2v reproduce` gave the features, if it did."""
-    note = folder / "job.json"
-    if not note.is_file():
-        return None
-    return json.loads(note.read_text("utf-8")).get("features")
-
-
-def _other_probe(corpus: str, protocol: str, description: dict) -> list[str]:
+def _other_probe(corpus: str, protocol: str, made: Made) -> list[str]:
     """The paper's numbers are of its own probe, on means for sentiment.
 
     Conversations have no probe; their own caveats name another network.
     """
-    name = str(description.get("kind"))
     paper = paper_row(corpus, protocol)
     own = "probe"
     if paper is not None and paper.task == "sentiment":
         own = "probe on utterance means"
-    if name == own or name.startswith("conversation network"):
+    if made.kind == own or made.kind.startswith("conversation network"):
         return []
-    return [f"by {_classifier_name(description)}, not by the paper's probe"]
+    return [f"by {_classifier_name(made)}, not by the paper's probe"]
 
 
-def _classifier_name(description: dict) -> str:
-    kind = str(description.get("kind", "classifier"))
-    return kind.partition(" on standardised")[0]
+def _classifier_name(made: Made) -> str:
+    return made.kind.partition(" on standardised")[0]
 
 
-def _regressor_name(description: dict) -> str:
+def _regressor_name(made: Made) -> str:
     """Kind, and what was minimised where there was a choice."""
-    name = str(description["kind"]).partition(" on ")[0]
-    head = (description.get("head") or {}).get("name")
-    details = [x for x in (head, description.get("objective")) if x]
+    name = made.kind.partition(" on ")[0]
+    head = (made.head or {}).get("name")
+    details = [str(x) for x in (head, made.objective) if x]
     return f"{name} ({', '.join(details)})" if details else name

@@ -6,20 +6,17 @@ encoders' predictions of whole speakers: if neither is better, swapping
 changes nothing but chance. All ``2 ** S`` ways are tried for few speakers.
 """
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from scipy.stats import permutation_test
 
 from speechbrain_e2v.metrics import SCORES, scores_of_confusions
+from speechbrain_e2v.report.predictions import Predictions
 
 _SWAPS = 4096  # all of them for twelve speakers or fewer
 _DRAWS = 4000
-
-Predictions = dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -30,19 +27,6 @@ class PairedDifference:
     interval95: tuple[float, float] | None
     p: float
     speakers: int
-
-
-def read_predictions(path: str | Path) -> Predictions:
-    """Columns ``id, speaker, reference, predicted`` of a ``predictions.csv``.
-
-    An utterance of unknown speaker is its own speaker.
-    """
-    with open(Path(path), newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    columns = ("id", "speaker", "reference", "predicted")
-    found = {name: [row[name] for row in rows] for name in columns}
-    found["speaker"] = [row["speaker"] or row["id"] for row in rows]
-    return found
 
 
 def paired_difference(

@@ -13,15 +13,17 @@ from speechbrain_e2v.downstream.regression.metrics import (
 from speechbrain_e2v.downstream.regression.targets import decimals
 from speechbrain_e2v.downstream.results import POOLED
 from speechbrain_e2v.metrics import SCORES
-from speechbrain_e2v.report.formats import Table, markdown_text
-from speechbrain_e2v.report.paper import paper_row
-from speechbrain_e2v.report.rows import ResultRow, baselines_first
-from speechbrain_e2v.report.significance import (
-    paired_difference,
-    read_predictions,
+from speechbrain_e2v.report.caveats import (
+    NOTHING,
+    caveat_codes,
+    caveat_letters,
 )
+from speechbrain_e2v.report.formats import Table
+from speechbrain_e2v.report.paper import paper_row
+from speechbrain_e2v.report.predictions import read_predictions
+from speechbrain_e2v.report.rows import ResultRow, baselines_first
+from speechbrain_e2v.report.significance import paired_difference
 
-NOTHING = "-"
 _EXPERIMENT = ("corpus", "protocol", "features")
 _COUNTS = ("folds", "seeds", "utterances")
 
@@ -51,32 +53,6 @@ def main_metric(corpus: str, protocol: str, wanted: str = "auto") -> str:
         return wanted
     paper = paper_row(corpus, protocol)
     return next(iter(paper.scores)) if paper else "wa"
-
-
-def caveat_letters(rows: Iterable[ResultRow]) -> dict[str, str]:
-    """Caveat to ``a``, ``b``, ... in order of first use."""
-    caveats = dict.fromkeys(c for row in rows for c in row.caveats)
-    return {caveat: _letters(number) for number, caveat in enumerate(caveats)}
-
-
-def caveat_codes(rows: Iterable[ResultRow], letters: dict[str, str]) -> str:
-    """The letters of some results, for one cell."""
-    codes = {letters[caveat] for row in rows for caveat in row.caveats}
-    return " ".join(sorted(codes)) or NOTHING
-
-
-def legend(letters: dict[str, str]) -> str:
-    """What the letters stand for, one a line."""
-    lines = [
-        f"* {letter}: {markdown_text(caveat)}"
-        for caveat, letter in letters.items()
-    ]
-    return "Marks:\n\n" + "\n".join(lines) + "\n"
-
-
-def _letters(number: int) -> str:
-    letters = chr(ord("a") + number % 26)
-    return letters if number < 26 else _letters(number // 26 - 1) + letters
 
 
 def overview(
@@ -128,7 +104,7 @@ def overview(
 
 
 def folds_table(rows: Iterable[ResultRow], metric: str = "auto") -> Table:
-    """Mean and spread over folds, one line per experiment."""
+    """Pooled scores, mean and spread over folds, one line per experiment."""
     lines = []
     for row in rows:
         name = main_metric(row.corpus, row.protocol, metric)
@@ -136,17 +112,18 @@ def folds_table(rows: Iterable[ResultRow], metric: str = "auto") -> Table:
         lines.append(
             (*_experiment(row), row.predictor)
             + tuple(_number(row.pooled[score]) for score in SCORES[:3])
-            + (f"{spread['mean']:.2f} +- {spread['sd']:.2f}",)
-            + (f"{spread['min']:.2f} to {spread['max']:.2f}",)
+            + (f"{spread.mean:.2f} +- {spread.sd:.2f}",)
+            + (f"{spread.min:.2f} to {spread.max:.2f}",)
             + (f"{row.folds} x {row.seeds}",)
         )
-    header = (*_EXPERIMENT, "classifier", "WA", "UA", "WF1",
-              "folds: mean +- sd", "folds: range", "folds x seeds")  # fmt: skip
+    header = (*_EXPERIMENT, "classifier", "WA pooled", "UA pooled",
+              "WF1 pooled", "folds: mean +- sd", "folds: range",
+              "folds x seeds")  # fmt: skip
     return Table(header, tuple(lines))
 
 
 def comparisons(rows: Iterable[ResultRow], metric: str = "auto") -> Table:
-    """Every two kinds of features on the same utterances.
+    """Every two kinds of features on the same utterances, pooled.
 
     Reads ``predictions.csv`` beside each ``results.json``; p is not corrected
     for the number of comparisons.
@@ -155,7 +132,12 @@ def comparisons(rows: Iterable[ResultRow], metric: str = "auto") -> Table:
     for _, group in itertools.groupby(
         rows, key=lambda row: (row.corpus, row.protocol)
     ):
-        ordered = sorted(group, key=lambda r: baselines_first(r.features))
+        ordered = sorted(
+            (row for row in group if not row.computed),
+            key=lambda row: baselines_first(row.features),
+        )
+        if len(ordered) < 2:
+            continue
         read = {
             id(row): read_predictions(row.folder / "predictions.csv")
             for row in ordered
@@ -183,7 +165,11 @@ def comparisons(rows: Iterable[ResultRow], metric: str = "auto") -> Table:
 
 
 def details(rows: Iterable[ResultRow]) -> Table:
-    """One line per classification, every score: for a spreadsheet."""
+    """One line per classification, every score: for a spreadsheet.
+
+    A score by its name alone is pooled over folds; ``averaged`` says which
+    average is compared with the paper's.
+    """
     header = [*_EXPERIMENT, "classifier", *_COUNTS]
     for name in SCORES:
         header += [f"{name}_paper", name, f"{name}_minus_paper"]
@@ -196,17 +182,14 @@ def details(rows: Iterable[ResultRow]) -> Table:
         for name in SCORES:
             values = [printed.get(name), row.pooled[name], row.difference(name)]
             line += [_plain(v, 2) for v in (*values, *_spread(row, name))]
-        lines.append((*line, "; ".join(row.caveats)))
-    return Table((*header, "marks"), tuple(lines))
+        lines.append((*line, row.averaged, "; ".join(row.caveats)))
+    return Table((*header, "averaged", "marks"), tuple(lines))
 
 
 def rating_overview(
     rows: Iterable[ResultRow], letters: dict[str, str]
 ) -> Table:
-    """One line per regression and rating.
-
-    Cells are ``pooled score [95 % interval by speaker]``.
-    """
+    """One line per regression and rating; cells as of :func:`overview`."""
     lines = [
         (
             *_experiment(row),
@@ -267,7 +250,7 @@ def _spread(row: ResultRow, name: str) -> tuple[float | None, ...]:
     """Mean and deviation over folds, both ends of the interval."""
     spread = row.fold_spread[name]
     ends = (row.interval95 or {}).get(name, (None, None))
-    return spread["mean"], spread["sd"], *ends
+    return spread.mean, spread.sd, *ends
 
 
 def _score_cell(
@@ -276,13 +259,7 @@ def _score_cell(
     absent: dict[str | None, str],
     metric: str,
 ) -> str:
-    cells = [
-        _cell(row, metric, 2, 1)
-        if row.averaged == POOLED or row.folds == 1
-        else f"{row.headline[metric]:.2f} (pooled {_cell(row, metric, 2, 1)})"
-        for row in rows
-        if row.features == column
-    ]
+    cells = [_cell(row, metric, 2, 1) for row in rows if row.features == column]
     if cells:
         return " / ".join(cells)
     return absent.get(column) or absent.get(None) or NOTHING
@@ -294,11 +271,14 @@ def _rating_cell(row: ResultRow, name: str) -> str:
 
 
 def _cell(row: ResultRow, name: str, digits: int, digits_of_ends: int) -> str:
+    """The headline, with what is pooled in parentheses where it is another."""
     text = f"{row.pooled[name]:.{digits}f}"
-    if row.interval95 is None or name not in row.interval95:
+    if row.interval95 is not None and name in row.interval95:
+        ends = (f"{v:.{digits_of_ends}f}" for v in row.interval95[name])
+        text = "{} [{}, {}]".format(text, *ends)
+    if row.averaged == POOLED or row.folds == 1:
         return text
-    low, high = (f"{v:.{digits_of_ends}f}" for v in row.interval95[name])
-    return f"{text} [{low}, {high}]"
+    return f"{row.headline[name]:.{digits}f} (pooled {text})"
 
 
 def _title(metric: str) -> str:

@@ -30,6 +30,7 @@ from speechbrain_e2v.corpora.audit_inputs import (
 )
 from speechbrain_e2v.corpora.protocols import Fold
 from speechbrain_e2v.report.formats import printable
+from speechbrain_e2v.report.results_file import said_rightly
 
 _SHOWN = 5
 
@@ -149,8 +150,9 @@ def _audit(audited, arguments, known):
     return lines, found, int(bad)
 
 
-def _notes(audited):
-    return [f"  note: {caveat}" for caveat in audited.caveats]
+def _notes(audited: Audited) -> list[str]:
+    caveats = said_rightly(audited.protocol or "", audited.caveats)
+    return [f"  note: {caveat}" for caveat in caveats]
 
 
 def _says_so(found, caveats):

@@ -1,15 +1,17 @@
 """Run every recipe whose corpus is there, and make the paper's table of them.
 
-Floors and the encoders given are the columns: MFCC statistics and the first
-encoder's sizes at random initialisation. A second run of the same command goes
-on where the first one stopped. Folders below --data_root are found by name or
-by their content.
+Floors and the encoders given are the columns: the most frequent class, classes
+drawn by their frequency, MFCC statistics, eGeMAPS functionals (where opensmile
+is installed) and the first encoder's sizes at random initialisation. A second
+run of the same command goes on where the first one stopped. Folders below
+--data_root are found by name or by their content.
 
 example:
   e2v reproduce --data_root /data --encoder results/pretrain/encoder --table 4
   e2v reproduce --data_root /data --encoder emotion2vec/emotion2vec_base
 """
 
+import importlib.util
 import re
 import shutil
 import time
@@ -33,7 +35,10 @@ from speechbrain_e2v.tools.table import SUFFIXES, write_table
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FLOORS = {
+    "constant": "constant",
+    "prior": "prior",
     "mfcc": "MFCC statistics",
+    "egemaps": "eGeMAPS",
     "random": "random encoder",
 }
 """Name on the command line, and the column's."""
@@ -105,6 +110,7 @@ def run(arguments: Namespace, checkout: Path = CHECKOUT) -> int:
 def _run(arguments: Namespace, checkout: Path) -> int:
     recipes = _chosen_recipes(arguments, checkout / "recipes")
     encoders = _encoders(arguments.encoder)
+    arguments.floors = _without_opensmile(arguments.floors)
     corpora = find_corpora(arguments.data_root, recipes)
     jobs, missing = [], []
     for recipe in recipes:
@@ -277,6 +283,14 @@ def _folds(arguments, plan, folder, checkout):
         return plan.n_folds
     corpus = load_corpus(checkout / "recipes" / plan.recipe)
     return min(plan.n_folds, max(3, len(speakers_of(corpus, folder))))
+
+
+def _without_opensmile(floors: list[str]) -> list[str]:
+    """The floors that can be run here."""
+    if "egemaps" not in floors or importlib.util.find_spec("opensmile"):
+        return floors
+    print("eGeMAPS is left out: pip install 'speechbrain_e2v[egemaps]'")
+    return [name for name in floors if name != "egemaps"]
 
 
 def _file_name(name):

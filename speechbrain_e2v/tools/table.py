@@ -10,12 +10,13 @@ from pathlib import Path
 
 from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.metrics import SCORES
+from speechbrain_e2v.report.caveats import caveat_letters
+from speechbrain_e2v.report.floors import with_floors
 from speechbrain_e2v.report.page import results_page
 from speechbrain_e2v.report.recipe_index import index_page
 from speechbrain_e2v.report.rows import ResultRow, find_results, read_rows
 from speechbrain_e2v.report.tables import (
     Missing,
-    caveat_letters,
     details,
     overview,
     rating_details,
@@ -49,6 +50,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="score that is compared (default: what the paper prints first)",
     )
     parser.add_argument(
+        "--no_floors",
+        action="store_true",
+        help="do not add what always guessing the most frequent class, or "
+        "drawing classes by their frequency, would give",
+    )
+    parser.add_argument(
         "--matrix",
         type=Path,
         metavar="recipes/README.md",
@@ -66,6 +73,8 @@ def run(arguments: Namespace) -> int:
     if not arguments.results and not arguments.matrix:
         raise ValueError("no results are given; name folders of runs")
     rows = read_rows(find_results(arguments.results))
+    if not arguments.no_floors:
+        rows = with_floors(rows)
     metric = arguments.metric
     if arguments.matrix:
         text = index_page(arguments.matrix.resolve().parent, rows)

@@ -22,6 +22,8 @@ from tests.recipes.fake_corpora import (
 )
 from tests.unit.published.published_tiny import tiny_pair, write_fairseq
 
+FLOORS = ["constant", "prior", "MFCC statistics", "random encoder"]
+
 
 def emodb(folder):
     make_wavs(
@@ -94,7 +96,8 @@ def command(data_root, encoder, output, *more):
         "reproduce", "--data_root", str(data_root), "--encoder",
         f"mine={encoder}",
         "--output", str(output), "--number_of_epochs", "1", "--device", "cpu",
-        "--allow_partial", *more,
+        "--allow_partial", "--floors", "constant", "prior", "mfcc", "random",
+        *more,
     ]  # fmt: skip
 
 
@@ -118,16 +121,15 @@ def test_from_nothing_to_a_table_and_again(
         "--protocols", "strict",
     )  # fmt: skip
     assert main(arguments) == 0
-    columns = ["MFCC statistics", "random encoder", "mine"]
+    columns = [*FLOORS, "mine"]
     assert in_process == [
         *[("EmoDB", "leave_one_speaker_out", name) for name in columns],
         *[("Custom: calls", "speaker_kfold", name) for name in columns],
     ]
     text = (out / "table.md").read_text()
     overview = text.split("\n\n")[2]
-    assert "| corpus | protocol | score | paper | MFCC statistics | random" in (
-        overview
-    )
+    header = "| corpus | protocol | score | paper | constant | prior | MFCC"
+    assert header in overview
     assert "| SAVEE | leave_one_speaker_out | WA | - | no data |" in overview
     assert "24 of 535 utterances: not the whole corpus" in text
     assert "the encoder heard Custom: calls in pretraining" in text
@@ -144,7 +146,7 @@ def test_from_nothing_to_a_table_and_again(
         path.unlink()
     next((out / "EmoDB").rglob("folds/01/seed42/result.json")).unlink()
     assert main(arguments) == 0
-    assert len(in_process) == 3
+    assert len(in_process) == len(columns)
     assert {s: (out / f"table.{s}").read_text() for s in files} == files
     capsys.readouterr()
     assert main(["audit", str(out)]) == 1  # every fake wav is the same audio
@@ -199,7 +201,7 @@ def test_published_files_are_encoders(data_root, tmp_path, in_process, capsys):
     )  # fmt: skip
     arguments[arguments.index(f"mine={source}")] = str(source)
     assert main(arguments) == 0, capsys.readouterr().out
-    columns = ["MFCC statistics", "random encoder", "base_libri"]
+    columns = [*FLOORS, "base_libri"]
     assert [name for _, _, name in in_process] == columns
     random = out / "EmoDB" / "leave_one_speaker_out" / "random-encoder"
     results = json.loads((random / "results.json").read_text())
@@ -209,7 +211,7 @@ def test_published_files_are_encoders(data_root, tmp_path, in_process, capsys):
     # other weights under the same name are another encoder
     write_fairseq(source, *tiny_pair(seed=1))
     assert main(arguments) == 0
-    assert [name for _, _, name in in_process] == columns[1:]
+    assert [name for _, _, name in in_process] == columns[-2:]
 
 
 def test_no_floors_and_one_writer(

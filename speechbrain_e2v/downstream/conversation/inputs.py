@@ -30,12 +30,7 @@ MODALITIES = {
 
 @dataclass(frozen=True)
 class LoadedInputs:
-    """By modality, speech first; stands for the upstream in ``results.json``.
-
-    >>> speech = UtteranceVectors(None, {"kind": "x"}, "12")
-    >>> LoadedInputs({"speech": speech}).description
-    {'kind': 'x'}
-    """
+    """By modality, speech first; the upstream of ``results.json``."""
 
     loaded: dict[str, UtteranceVectors | Transcripts]
 

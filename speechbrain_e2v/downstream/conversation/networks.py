@@ -65,12 +65,7 @@ class RoutedNetwork(nn.Module):
 
 
 class TimelineNetwork(nn.Module):
-    """Reads the utterances in time order, whoever speaks.
-
-    >>> network = TimelineNetwork(768, 4)
-    >>> sum(p.numel() for p in network.parameters())
-    1183748
-    """
+    """Reads the utterances in time order, whoever speaks."""
 
     def __init__(
         self, input_dim: int, n_classes: int, **recurrent: Any
@@ -91,12 +86,6 @@ class MergedTurnsNetwork(nn.Module):
     """The routed network on turns, each the mean of its utterances.
 
     Aware of turns, but not of the utterances in them (Shi, Li and Dang 2020).
-
-    >>> network = MergedTurnsNetwork(8, 4, hidden=16)
-    >>> x, lengths = torch.rand(1, 3, 8), torch.tensor([3])
-    >>> roles, turns = torch.tensor([[0, 1, 1]]), torch.tensor([[0, 1, 1]])
-    >>> network(x, lengths, roles, turns).shape
-    torch.Size([1, 4])
     """
 
     def __init__(

@@ -76,12 +76,7 @@ class RecurrentLayers(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """One head of scaled dot-product attention over a sequence.
-
-    >>> attention = SelfAttention(8)
-    >>> attention(torch.rand(2, 5, 8), torch.tensor([5, 0])).shape
-    torch.Size([2, 5, 8])
-    """
+    """One head of scaled dot-product attention over a sequence."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()

@@ -39,11 +39,7 @@ _OPTIONS = ("context_turns", "min_context_turns", "target_utterance")
 
 
 class Conversation:
-    """Every fold and seed of emotion prediction in conversation.
-
-    >>> "context_turns" in Conversation().keys
-    True
-    """
+    """Every fold and seed of emotion prediction in conversation."""
 
     keys = (
         *(key for key in KEYS if key != "upstream"),

@@ -79,9 +79,6 @@ class TextPieces:
 
     There are fewer than ``vocab_size`` units where the training transcripts
     are few; an utterance's vector is the mean over its units.
-
-    >>> TextPieces(1000, 378).dim
-    378
     """
 
     def __init__(self, vocab_size: int = 1000, dim: int = 378) -> None:
@@ -160,9 +157,6 @@ class BertVectors:
     """Mean over tokens of a hidden layer of BERT; layer -1 is the last.
 
     ``model`` is a name or folder, as transformers takes it.
-
-    >>> BertVectors().description["layer"]
-    -2
     """
 
     def __init__(
@@ -245,11 +239,7 @@ class BertVectors:
 def bert_or_file(
     model: str, layer: int, max_tokens: int, vectors: str | None
 ) -> BertVectors | VectorFile:
-    """BERT's vectors: of a file, if one is given, else computed here.
-
-    >>> bert_or_file("bert-base-uncased", -2, 25, "bert.npz").path.name
-    'bert.npz'
-    """
+    """BERT's vectors: of a file, if one is given, else computed here."""
     if vectors is not None:
         return VectorFile(vectors)
     return BertVectors(model, layer, max_tokens)

@@ -25,9 +25,6 @@ class UtteranceVectors:
     ``description`` is for ``results.json`` and has ``kind``; ``digest``
     changes with the values; ``reduce_to`` is their width after a principal
     component analysis of the training part.
-
-    >>> UtteranceVectors(np.ones((3, 8)), {}, "", reduce_to=2).dim
-    2
     """
 
     values: np.ndarray
@@ -51,12 +48,7 @@ class Source(Protocol):
 
 
 class SpeechVectors:
-    """The mean over frames of what an upstream gives.
-
-    >>> from speechbrain_e2v.downstream.mfcc import MfccStatistics
-    >>> SpeechVectors(MfccStatistics).upstream().dim
-    480
-    """
+    """The mean over frames of what an upstream gives."""
 
     def __init__(self, upstream: Callable[..., Any]) -> None:
         self.upstream = upstream
@@ -149,11 +141,7 @@ class VectorFile:
 
 
 class VectorFiles:
-    """One file of vectors, or several side by side.
-
-    >>> len(VectorFiles(["egemaps.npz", "wav2vec2.npz"]).files)
-    2
-    """
+    """One file of vectors, or several side by side."""
 
     def __init__(self, paths: str | Path | Sequence[str | Path] | None) -> None:
         if paths is None:
@@ -184,9 +172,6 @@ class ReducedVectors:
     """A source whose vectors are reduced, by what training folds show.
 
     ``dim`` is the width that is left; ``None`` leaves the source alone.
-
-    >>> ReducedVectors(VectorFile("bert.npz"), 378).dim
-    378
     """
 
     def __init__(self, source: Source, dim: int | None) -> None:

@@ -11,13 +11,15 @@ from speechbrain_e2v.downstream.results import (
 UPSTREAMS = {
     "mfcc": {"kind": "statistics of MFCCs"},
     "random": {"kind": "encoder at random initialisation"},
+    "nothing": {"kind": "no features"},
     "mine": {"kind": "trained encoder", "source": "mine", "card": None},
 }
 SPEAKERS = {"a1": "a", "a2": "a", "b1": "b", "b2": "b"}
 
 
 def write_run(folder, upstream, predicted, corpus="EmoDB",
-              protocol="random_kfold", marks=("m1",)):  # fmt: skip
+              protocol="random_kfold", marks=("m1",),
+              classifier="probe"):  # fmt: skip
     classes = ("x", "y")
     runs = [
         {
@@ -36,7 +38,7 @@ def write_run(folder, upstream, predicted, corpus="EmoDB",
         "protocol": {"name": protocol, "n_folds": 2, "marks": list(marks)},
         "seeds": [1],
         "upstream": UPSTREAMS[upstream],
-        "classifier": {"kind": "probe"},
+        "classifier": {"kind": classifier},
         **summarise(runs, ClassTargets(classes), SPEAKERS),
     }
     write_results(folder / "results.json", results)

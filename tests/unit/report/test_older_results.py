@@ -52,6 +52,12 @@ def test_scores_and_caveats(rows):
     assert rated["mae_sentiment"]["value"] == "3.1431"
 
 
+def test_training_data_of_an_official_split_are_not_missed(rows):
+    text = (FOLDER / "sentiment" / "results.json").read_text()
+    assert "4 of 5 utterances are never tested" in text
+    assert "never tested" not in results_page(rows)
+
+
 def test_predictions_are_compared(rows):
     page = results_page(rows)
     line = next(x for x in page.splitlines() if "encoder - MFCC" in x)

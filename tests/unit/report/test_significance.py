@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 
 from speechbrain_e2v.metrics import unweighted_accuracy, weighted_accuracy
-from speechbrain_e2v.report.significance import (
-    paired_difference,
-    read_predictions,
-)
+from speechbrain_e2v.report.predictions import read_predictions
+from speechbrain_e2v.report.significance import paired_difference
 
 
 def predictions(seed, quality, speakers=4, each=12, classes=3):
@@ -155,9 +153,11 @@ def test_predictions_of_unknown_speakers(tmp_path):
     path = tmp_path / "predictions.csv"
     path.write_text(
         "seed,fold,id,speaker,reference,predicted,p(x)\n"
-        "1,a,u,,x,y,0.5\n1,a,v,s,x,x,0.5\n"
+        "1,1,u,,x,y,0.5\n1,1,v,s,x,x,0.5\n"
     )
     assert read_predictions(path) == {
+        "seed": ["1", "1"],
+        "fold": ["1", "1"],
         "id": ["u", "v"],
         "speaker": ["u", "s"],
         "reference": ["x", "x"],

@@ -7,12 +7,12 @@ import json
 import pytest
 
 from speechbrain_e2v.downstream.results import FORMAT
+from speechbrain_e2v.report.caveats import caveat_letters
 from speechbrain_e2v.report.formats import Table
 from speechbrain_e2v.report.page import results_page
 from speechbrain_e2v.report.rows import find_results, read_rows
 from speechbrain_e2v.report.tables import (
     Missing,
-    caveat_letters,
     comparisons,
     details,
     overview,
@@ -132,7 +132,7 @@ def test_bad_files(tmp_path):
     path = tmp_path / "results.json"
     for text in ("{", json.dumps({"format": FORMAT}), '{"format": 99}'):
         path.write_text(text)
-        with pytest.raises(ValueError, match="no results.json of this version"):
+        with pytest.raises(ValueError, match="results.json: .*run the recipe"):
             read_rows([path])
 
 

@@ -25,7 +25,8 @@ def test_the_matrix(tmp_path, repository, capsys):
     page = tmp_path / "README.md"
     assert main(["table", str(tmp_path / "r"), "--matrix", str(page)]) == 0
     text = page.read_text("utf-8")
-    assert "| mine: 75.00 / 75.00 / 73.33 | a |" in text
+    assert "mine: 75.00 / 75.00 / 66.67 | a |" in text
+    assert "| constant: 50.00 / 50.00 / 33.33; prior: 50.00 / " in text
     assert "| no data here |" in text
     assert "* a: m1\n" in text
 
