@@ -17,8 +17,8 @@ from speechbrain_e2v.corpora.audio_header import (
     read_header,
 )
 from speechbrain_e2v.corpora.ffmpeg import FFMPEG_SUFFIXES, FfmpegAudio
-from speechbrain_e2v.corpora.folders import printable
 from speechbrain_e2v.corpora.mp3_header import Mp3Frames
+from speechbrain_e2v.corpora.walk import printable
 
 _WAYS_OUT = {
     "missing": "check the path, or prepare the manifest again",

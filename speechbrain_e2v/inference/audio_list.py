@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from speechbrain_e2v.corpora.folders import (
+from speechbrain_e2v.corpora.manifest import read_manifest
+from speechbrain_e2v.corpora.walk import (
     AUDIO_SUFFIXES,
     find_audio,
     printable,
 )
-from speechbrain_e2v.corpora.manifest import read_manifest
 from speechbrain_e2v.inference.clips import Clip
 
 LIST_SUFFIXES = frozenset((".txt", ".lst", ".list", ".scp"))

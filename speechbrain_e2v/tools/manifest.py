@@ -10,13 +10,10 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from speechbrain_e2v.corpora.audio_info import measure_utterances
-from speechbrain_e2v.corpora.folders import (
-    find_audio,
-    printable,
-    scan_folder,
-)
+from speechbrain_e2v.corpora.folders import scan_folder
 from speechbrain_e2v.corpora.manifest import write_manifest
 from speechbrain_e2v.corpora.utterance import Utterance
+from speechbrain_e2v.corpora.walk import find_audio, printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,15 +8,11 @@ import pytest
 import soundfile
 
 from speechbrain_e2v.cli import main
-from speechbrain_e2v.corpora.folders import (
-    find_audio,
-    list_files,
-    match_names,
-    scan_folder,
-    walk,
-)
+from speechbrain_e2v.corpora.folders import list_files, match_names, scan_folder
 from speechbrain_e2v.corpora.manifest import read_manifest
+from speechbrain_e2v.corpora.walk import find_audio, walk
 from speechbrain_e2v.inference.audio_list import list_clips
+from speechbrain_e2v.inference.clips import measure
 
 EMODB = re.compile(r"(03|08|09|1[0-6])([ab]\d\d)([WLEAFTN])([a-f])\.wav")
 
@@ -177,3 +173,14 @@ def test_a_folder_that_may_not_be_read_is_said(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(os, "scandir", refuse)
     assert walk(tmp_path) == ["a.wav"]
     assert "closed: Permission denied, not searched" in caplog.text
+
+
+def test_one_odd_name_does_not_stop_the_others(tmp_path):
+    wav(tmp_path / "good.wav")
+    os.link(tmp_path / "good.wav", os.fsencode(tmp_path) + b"/col\xe8re.wav")
+    clips = list_clips([tmp_path])
+    assert [clip.name for clip in clips] == [r"col\xe8re", "good"]
+    odd, good = measure(clips, 400)
+    assert good == 1600
+    assert r"col\xe8re.wav: bad_name" in str(odd)
+    str(odd).encode("utf-8")

@@ -8,7 +8,7 @@ import numpy
 import pytest
 import soundfile
 
-from speechbrain_e2v.corpora import prepare as prepare_module
+from speechbrain_e2v.corpora import selection
 from speechbrain_e2v.corpora.corpus import Corpus, compare
 from speechbrain_e2v.corpora.folders import match_names
 from speechbrain_e2v.corpora.manifest import (
@@ -176,7 +176,7 @@ def test_a_manifest_is_kept_until_something_changes(folder, monkeypatch):
     def refuse(*_):
         raise Probed
 
-    monkeypatch.setattr(prepare_module, "measure_utterances", refuse)
+    monkeypatch.setattr(selection, "measure_utterances", refuse)
     assert run(folder) == manifest
     assert manifest.stat().st_mtime_ns == before
     with pytest.raises(Probed):
