@@ -175,7 +175,6 @@ def open_audio(path: str | os.PathLike) -> Iterator[AudioFile]:
     Raises AudioError when it is missing, unreadable, truncated, no regular
     file, or has an impossible rate; also for what happens inside the block.
     """
-    check_name(path)
     try:
         with contextlib.closing(_opened(str(path))) as file:
             check_rate(path, file.samplerate)
@@ -197,12 +196,6 @@ def _opened(path: str) -> "_SoundFile | _PlainWaveFile | FfmpegAudio":
         file.close()
         return _PlainWaveFile(path, wave)
     return file
-
-
-def check_name(path: str | os.PathLike) -> None:
-    """Raise AudioError for a name that no manifest could hold."""
-    if printable(str(path)) != str(path):
-        raise AudioError(path, "bad_name", "the name is not UTF-8")
 
 
 def check_rate(path: str | os.PathLike, rate: int) -> None:

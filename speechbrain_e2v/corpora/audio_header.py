@@ -9,6 +9,7 @@ Microsoft's, Apple's, Sun's, NIST's, Sony's, the EBU's (Tech 3306) and Xiph's
 (RFC 3533) descriptions of their formats.
 """
 
+import errno
 import math
 import os
 import re
@@ -93,6 +94,8 @@ def read_header(path: str | os.PathLike) -> PlainWave | None:
     >>> read_header(path).info
     AudioInfo(num_samples=800, sample_rate=16000, channels=2, subtype='PCM_24')
     """
+    if "\0" in str(path):  # no file has such a name
+        raise FileNotFoundError(errno.ENOENT, "no such file")
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         status = os.fstat(handle)

@@ -12,7 +12,6 @@ from tqdm import tqdm
 from speechbrain_e2v.corpora.audio import mono_blocks
 from speechbrain_e2v.corpora.audio_file import (
     AudioError,
-    check_name,
     check_rate,
     open_audio,
 )
@@ -22,6 +21,7 @@ from speechbrain_e2v.corpora.audio_header import (
     read_header,
 )
 from speechbrain_e2v.corpora.utterance import Utterance
+from speechbrain_e2v.corpora.walk import printable
 
 _THREADS = 8
 _FILES_PER_TASK = 256
@@ -45,7 +45,6 @@ def audio_info(path: str | os.PathLike) -> AudioInfo:
     >>> audio_info(path).duration
     0.1
     """
-    check_name(path)
     try:
         wave = read_header(path)
     except TruncatedAudio as error:
@@ -134,6 +133,10 @@ def measure_utterances(
     """
     paths = {u.wav: str(PurePosixPath(data_root, u.wav)) for u in utterances}
     infos = dict(zip(paths, audio_infos(paths.values(), progress), strict=True))
+    for wav, path in paths.items():
+        if printable(path) != path:
+            detail = "no manifest can hold a name that is not UTF-8"
+            infos[wav] = AudioError(path, "bad_name", detail)
     return [measured(u, paths[u.wav], infos[u.wav]) for u in utterances]
 
 

@@ -138,5 +138,5 @@ def test_broken_table_names_file_and_line(tmp_path):
     with pytest.raises(ValueError, match="'Emotion'.*missing"):
         parsed(CORPUS, folder)
     table.write_bytes("Utterance\nétait\n".encode("latin-1"))
-    with pytest.raises(ValueError, match="test_sent_emo.csv: not UTF-8"):
+    with pytest.raises(ValueError, match="emo.csv, line 2: not UTF-8"):
         parsed(CORPUS, folder)

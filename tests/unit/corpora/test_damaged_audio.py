@@ -207,6 +207,12 @@ def test_a_rate_that_no_recording_has_is_refused(tmp_path, rate, name):
             read(path)
 
 
+def test_a_name_that_no_file_can_have_is_missing():
+    for read in (audio_info, read_audio):
+        with pytest.raises(AudioError, match="missing"):
+            read("a\0.wav")
+
+
 def test_one_bad_file_does_not_stop_the_others(tmp_path):
     soundfile.write(tmp_path / "good.wav", tone(0.5), 16000)
     content = bytearray((tmp_path / "good.wav").read_bytes())
