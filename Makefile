@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_OUTPUT ?= results/demo
+TRIALS ?= 330
 
 CREATED := $(VENV)/.created
 INSTALLED := $(VENV)/.installed-package
@@ -15,11 +16,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint clean
+.PHONY: help install demo test fuzz lint clean
 
 help:
 	@echo "make demo     main job on the generated corpus -> $(DEMO_OUTPUT)"
 	@echo "make test     every test"
+	@echo "make fuzz     damage, kill and starve every command; hours"
 	@echo "make install  only the environment $(VENV)"
 	@echo "make lint     ruff, yamllint, codespell, mypy"
 	@echo "make clean    remove $(VENV), caches and build folders"
@@ -30,6 +32,11 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED_TEST)
 	$(BIN)/python -m pytest -q --durations=10
+
+# TRIALS a kind of file; the seeds are fixed.
+fuzz: $(INSTALLED_TEST)
+	PYTHONPATH=.:tests $(BIN)/python -m robustness --trials $(TRIALS) \
+	    --report docs/reliability.md
 
 install: $(INSTALLED)
 

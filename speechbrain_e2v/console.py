@@ -167,9 +167,12 @@ def shows_progress() -> bool:
     return not _quiet and sys.stderr is not None and sys.stderr.isatty()
 
 
+ProgressBar = tqdm
+
+
 def progress_bar(
     iterable: Any = None, disable: bool = False, **options: Any
-) -> tqdm:
+) -> ProgressBar:
     """`tqdm`, which shows itself on a terminal only, and not with --quiet.
 
     Example

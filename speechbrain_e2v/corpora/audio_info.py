@@ -7,8 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from tqdm import tqdm
-
+from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.corpora.audio import mono_blocks
 from speechbrain_e2v.corpora.audio_file import (
     AudioError,
@@ -94,7 +93,7 @@ def audio_infos(
     outcomes: list[AudioInfo | AudioError] = []
     with (
         ThreadPoolExecutor(_THREADS) as pool,
-        tqdm(
+        progress_bar(
             total=len(paths),
             desc="audio headers",
             unit="file",

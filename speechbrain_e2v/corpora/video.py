@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from tqdm import tqdm
 
+from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.corpora.ffmpeg import require
 from speechbrain_e2v.corpora.folders import list_files
 from speechbrain_e2v.files.atomic import replace_text, replaced_file
@@ -77,7 +77,7 @@ def extract_folder(
     outcomes = {}
     pool = ThreadPoolExecutor(jobs or os.cpu_count())
     try:
-        results = tqdm(
+        results = progress_bar(
             pool.map(extract, sources),
             total=len(sources),
             desc="extracting",

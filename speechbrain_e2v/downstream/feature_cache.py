@@ -7,13 +7,13 @@ other audio have another folder. One that was not finished is gone on with.
 
 import hashlib
 import json
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 import torch
-from tqdm import tqdm
 
 from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.corpora.audio import read_audio
@@ -87,7 +87,7 @@ def cached_features(
                 _fill(store, upstream, utterances, batch_seconds, progress)
         except FolderInUse as error:
             if not waits:
-                tqdm.write(f"features: {error}")
+                print(f"features: {error}", file=sys.stderr)
             waits = True
             time.sleep(1)
     return FeatureStore(store)

@@ -155,8 +155,19 @@ def named_errors(path: str | Path) -> Iterator[None]:
         elif not isinstance(error, OSError) or number is None:
             number = _refusal(Path(path).parent)
         if number is None or (name and UNFINISHED not in str(name)):
+            text = _finished_names(str(error), Path(path))
+            if text != str(error) and type(error) in (OSError, ValueError):
+                raise type(error)(text) from error
             raise
         raise OSError(number, os.strerror(number), str(path)) from error
+
+
+def _finished_names(text: str, path: Path) -> str:
+    """A message with the name that the reader knows."""
+    unfinished = re.escape(f"{path.parent}{os.sep}{UNFINISHED}")
+    suffix = re.escape(path.suffix)
+    pattern = f"{unfinished}[0-9a-f]{{16}}(?:{suffix})?"
+    return re.sub(pattern, lambda _: str(path), text)
 
 
 def _refusal(folder: Path) -> int | None:

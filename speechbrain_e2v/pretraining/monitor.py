@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from speechbrain.utils.distributed import if_main_process
 from speechbrain.utils.train_logger import FileTrainLogger
-from tqdm import tqdm
 
-from speechbrain_e2v.console import progress_bar
+from speechbrain_e2v.console import ProgressBar, progress_bar
 from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.pretraining.health import (
     CollapseThresholds,
@@ -53,7 +52,7 @@ class TrainingMonitor:
         self.thresholds = thresholds or CollapseThresholds()
         self.train_logger = train_logger
         self.progress = progress
-        self._bar: tqdm | None = None
+        self._bar: ProgressBar | None = None
         self._began = self._stopped = 0.0
 
     def start(self, update: int) -> None:

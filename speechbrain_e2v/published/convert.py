@@ -1,9 +1,12 @@
 """Conversion between published checkpoints and encoder folders."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from speechbrain_e2v import __version__
+from speechbrain_e2v.files.atomic import new_folder
 from speechbrain_e2v.files.digest import file_sha256
 from speechbrain_e2v.published.encoder_folder import (
     load_encoder,
@@ -44,8 +47,29 @@ def convert(
             f"layout to write ({' or '.join(LAYOUTS)}), or copy the folder."
         )
     parity = fingerprint(model.encoder, model.head)
+    with _place(destination, layout) as place:
+        _write(place, layout, model)
+        _demand_equal(place, layout, parity)
+    return model, parity
+
+
+@contextlib.contextmanager
+def _place(destination: Path, layout: str | None) -> Iterator[Path]:
+    """Where to write: a new folder appears whole, an old one keeps its rest."""
+    if (
+        layout == "fairseq"
+        or destination.is_dir()
+        and any(destination.iterdir())
+    ):
+        yield destination
+    else:
+        with new_folder(destination) as unfinished:
+            yield unfinished
+
+
+def _write(place: Path, layout: str | None, model: Pretrained) -> None:
     if layout == "fairseq":
-        write_fairseq(destination, model)
+        write_fairseq(place, model)
         kept = ("decoder:", "teacher (_ema):")
         model.left_out = [
             line for line in model.left_out if not line.startswith(kept)
@@ -55,12 +79,10 @@ def convert(
                 "head: the fairseq layout has no place for it"
             )
     elif layout == "funasr":
-        write_funasr(destination, model)
+        write_funasr(place, model)
     else:
         model.card |= _provenance(model)
-        save_encoder(destination, model.encoder, model.card, model.head)
-    _demand_equal(destination, layout, parity)
-    return model, parity
+        save_encoder(place, model.encoder, model.card, model.head)
 
 
 def _demand_free(

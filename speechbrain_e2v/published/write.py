@@ -158,7 +158,9 @@ def _renamed(
 def _save(path: str | Path, content: dict[str, Any]) -> None:
     with replaced_file(path) as unfinished:
         try:
-            torch.save(content, unfinished)
+            # Into an open file: torch writes the name of a path into it.
+            with open(unfinished, "wb") as file:
+                torch.save(content, file)
         except RuntimeError as error:  # torch's way to say so
             free = shutil.disk_usage(unfinished.parent).free
             raise OSError(

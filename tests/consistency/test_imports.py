@@ -134,6 +134,29 @@ def test_importing_the_package_imports_nothing_heavy(repository):
     assert done.stdout.split() == [PACKAGE]
 
 
+# Done in one place: for others to use, not to do again.
+ALONE = {
+    "tqdm": {"console.py"},  # bars on a terminal only
+    # Unfinished things stand beside their target.
+    "tempfile": {"doctor.py", "publish.py"},
+    "fcntl": {"lock.py"},
+}
+
+
+def test_what_is_done_in_one_place(repository):
+    wrong = []
+    for path in package_files(repository):
+        tree = syntax_tree(path)
+        for name in imported(ast.walk(tree)):
+            if path.name not in ALONE.get(name.split(".")[0], {path.name}):
+                wrong.append(f"{path.name} imports {name}")
+        # The process id is 1 in every container: no name for a file.
+        names = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+        if "getpid" in names and path.name not in {"lock.py", "with_parent.py"}:
+            wrong.append(f"{path.name} asks for the process id")
+    assert not wrong, wrong
+
+
 @pytest.mark.parametrize(
     ("source", "names"),
     [

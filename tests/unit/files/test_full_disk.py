@@ -78,12 +78,13 @@ def test_a_limit_of_file_sizes(tmp_path):
 def test_other_errors_stay_what_they_are(tmp_path):
     from speechbrain_e2v.files.atomic import replaced_file
 
-    with (
-        pytest.raises(ValueError, match="^nan$"),
-        replaced_file(tmp_path / "x"),
-    ):
+    target = tmp_path / "x"
+    with pytest.raises(ValueError, match="^nan$"), replaced_file(target):
         raise ValueError("nan")
+    with pytest.raises(ValueError, match=f"^{target} is odd$"):
+        with replaced_file(target) as path:
+            raise ValueError(f"{path} is odd")
     with pytest.raises(FileNotFoundError) as caught:
-        with replaced_file(tmp_path / "x"):
+        with replaced_file(target):
             open(tmp_path / "input")
     assert caught.value.filename == str(tmp_path / "input")
