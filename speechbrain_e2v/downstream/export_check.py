@@ -8,6 +8,7 @@ what was trained; validation utterances then give the temperature.
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import torch
 from torch.nn.functional import pad
 
@@ -17,6 +18,7 @@ from speechbrain_e2v.corpora.labels import LabelSet
 from speechbrain_e2v.corpora.manifest import read_manifest
 from speechbrain_e2v.corpora.protocols import make_folds
 from speechbrain_e2v.corpora.utterance import Utterance
+from speechbrain_e2v.files.documents import read_json
 from speechbrain_e2v.inference.calibration import calibrate
 from speechbrain_e2v.inference.trained import TrainedClassifier
 from speechbrain_e2v.lobes.batching import batches_by_length
@@ -80,19 +82,14 @@ def calibrate_on_validation(
     labels = LabelSet(tuple(results["classes"]))
     manifest = _manifest(run)
     utterances = labels.apply(read_manifest(manifest, data_folder))
-    protocol = results["protocol"]
-    folds = make_folds(
-        protocol["name"], utterances, protocol["n_folds"],
-        protocol["split_seed"],
-    )  # fmt: skip
-    fold = folds[number]
-    if list(fold.test) != result["test"]:
+    rows = {utterance.id: utterance for utterance in utterances}
+    ids = _fold_ids(run, number, results["protocol"], utterances)
+    if ids.test != result["test"] or not rows.keys() >= set(ids.valid):
         raise ValueError(
             f"{manifest} no longer gives the folds of this run: restore it, "
             "or export with --no_calibration."
         )
-    rows = {utterance.id: utterance for utterance in utterances}
-    valid = [rows[name] for name in fold.valid]
+    valid = [rows[name] for name in ids.valid]
     reference = labels.encode(valid)
     found = _log_posteriors(trained, valid, "calibration", progress)
     wa = weighted_accuracy(reference, found.argmax(dim=1).tolist())
@@ -108,6 +105,25 @@ def calibrate_on_validation(
         "data": f"validation utterances of fold {number}",
         "valid_wa": {"recorded": recorded, "exported": wa},
     }
+
+
+class _FoldIds(msgspec.Struct):
+    valid: list[str]
+    test: list[str]
+
+
+def _fold_ids(
+    run: str | Path, number: int, protocol: dict, utterances: list[Utterance]
+) -> _FoldIds:
+    path = Path(run) / "folds" / f"{number:02d}" / "ids.json"
+    if path.is_file():
+        return read_json(path, _FoldIds)
+    # A run of an older version: its folds are made again.
+    folds = make_folds(
+        protocol["name"], utterances, protocol["n_folds"],
+        protocol["split_seed"],
+    )  # fmt: skip
+    return _FoldIds(list(folds[number].valid), list(folds[number].test))
 
 
 def _manifest(run: str | Path) -> Path:

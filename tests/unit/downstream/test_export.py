@@ -8,6 +8,8 @@ import torch
 from speechbrain.inference.classifiers import EncoderClassifier
 from unit.inference.tiny import CLASSES, frozen_frames, tiny_encoder, write_run
 
+from speechbrain_e2v.corpora.manifest import read_manifest
+from speechbrain_e2v.corpora.protocols import make_folds
 from speechbrain_e2v.downstream.export import (
     choose,
     classifier_from_run,
@@ -78,9 +80,6 @@ def test_posteriors_are_the_probe_s_at_the_fitted_temperature(run):
 
 
 def test_the_temperature_is_fitted_on_the_fold_s_validation(run):
-    from speechbrain_e2v.corpora.manifest import read_manifest
-    from speechbrain_e2v.corpora.protocols import make_folds
-
     rows = read_manifest(run / "manifest/all.json")
     fold = make_folds("random_kfold", rows, 3, 1)[2]
     emotions = {row.id: CLASSES.index(row.emo) for row in rows}
@@ -94,6 +93,25 @@ def test_the_temperature_is_fitted_on_the_fold_s_validation(run):
     )
     assert found["ece"] == pytest.approx(expected["ece"], abs=1e-4)
     assert trained.classifier.temperature == found["temperature"]
+
+
+def test_validation_utterances_are_those_that_the_run_lists(tmp_path):
+    """Whatever the protocol gives by now."""
+    run = write_run(tmp_path)
+    results = json.loads((run / "results.json").read_text())
+    results["protocol"]["name"] = "of an older version"
+    (run / "results.json").write_text(json.dumps(results))
+    rows = read_manifest(run / "manifest/all.json")
+    fold = make_folds("random_kfold", rows, 3, 1)[1]
+    with pytest.raises(ValueError, match="of an older version"):
+        classifier_from_run(run, fold=1, progress=False)
+    ids = {"valid": fold.valid, "test": fold.test}
+    (run / "folds/01/ids.json").write_text(json.dumps(ids))
+    trained = classifier_from_run(run, fold=1, progress=False)
+    assert trained.about["calibration"]["utterances"] == len(fold.valid)
+    (run / "folds/01/ids.json").write_text(json.dumps({"valid": 7}))
+    with pytest.raises(ValueError, match="ids.json: valid: expected"):
+        classifier_from_run(run, fold=1, progress=False)
 
 
 def test_nothing_is_exported_unchecked(tmp_path):

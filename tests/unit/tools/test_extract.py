@@ -207,6 +207,52 @@ def killed_after(clips, write):
     return writing
 
 
+KILLED = """
+import os, signal, sys
+from speechbrain_e2v.cli import main
+from speechbrain_e2v.inference.feature_files import FeatureFiles, StoreFiles
+
+left = 2
+def killing(write):
+    def writing(*arguments):
+        global left
+        write(*arguments)
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return writing
+
+for kind in (FeatureFiles, StoreFiles):
+    kind.write = killing(kind.write)
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("form", ["npy", "store"])
+def test_a_killed_process_leaves_no_lock_and_no_other_bits(
+    encoder, audio, tmp_path, form, repository
+):
+    whole, output = tmp_path / "whole", tmp_path / "out"
+    options = ("--format", form, "--batch_seconds", "30")
+    assert extract(encoder, whole, audio, *options) == 0
+    command = ["extract", str(audio), "--encoder", str(encoder), *options]
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, *command]
+        + ["--device", "cpu", "-o", str(output)],
+        cwd=repository,
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
+        capture_output=True,
+    )
+    assert done.returncode == -9, done.stderr
+    assert extract(encoder, output, audio, *options) == 0
+    for path in whole.rglob("*"):
+        if path.is_file() and path.name != "index.json":
+            other = output / path.relative_to(whole)
+            assert other.read_bytes() == path.read_bytes()
+    names = {p.name for folder in (whole, output) for p in folder.iterdir()}
+    assert names <= {"a", "b", "frames.npy", "index.json", "extraction.json"}
+
+
 def feature_of(folder, name):
     if (folder / "frames.npy").is_file():
         return FeatureStore(folder).utterance(name)
