@@ -1,5 +1,10 @@
 """Pre-training that starts from published weights."""
 
+import hashlib
+import re
+from pathlib import Path
+
+import huggingface_hub
 import pytest
 import torch
 from unit.published.published_tiny import (
@@ -9,6 +14,9 @@ from unit.published.published_tiny import (
 )
 
 from speechbrain_e2v.pretraining.initialise import initialise
+from speechbrain_e2v.published.hub import SourceNotFound
+from speechbrain_e2v.published.known_checkpoints import known_checkpoint
+from speechbrain_e2v.training.yaml_bases import merged_yaml
 
 
 def same(module, other):
@@ -69,3 +77,48 @@ def test_other_sizes_change_nothing(tmp_path):
         initialise(student, teacher, path)
     for now, then in zip(student.parameters(), before, strict=True):
         assert torch.equal(now, then)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A cache of downloads, and none may be made."""
+    real, assets = huggingface_hub.cached_assets_path, tmp_path / "assets"
+    monkeypatch.setattr(
+        huggingface_hub,
+        "cached_assets_path",
+        lambda *names, **_: real(*names, assets_dir=assets),
+    )
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    return assets
+
+
+def test_the_papers_run_starts_from_a_known_name(cache):
+    """Table 8: from data2vec 2.0 71.79, from random weights 61.34."""
+    folder = Path(__file__).resolve().parents[3] / "hparams"
+    starts = {
+        name: re.findall(
+            r"^initialise_from: *([\w-]*)",
+            merged_yaml(folder / f"{name}.yaml"),
+            flags=re.MULTILINE,
+        )
+        for name in ("pretrain", "pretrain_cold")
+    }
+    assert starts["pretrain"] == ["data2vec2-base"]
+    assert starts["pretrain_cold"] in (["null"], [""])
+    with pytest.raises(SourceNotFound, match="downloads are switched off"):
+        initialise(*tiny_pair(), "data2vec2-base")
+
+
+def test_a_known_name_is_taken_from_the_cache(cache):
+    theirs, their_teacher = tiny_pair(num_extra_tokens=0)
+    known = known_checkpoint(["data2vec2-base"])
+    place = huggingface_hub.cached_assets_path(
+        "speechbrain_e2v", "checkpoints", known.name
+    )
+    path = write_fairseq(place / "base_libri.pt", theirs, their_teacher)
+    student, teacher = tiny_pair(seed=9)
+    told = initialise(student, teacher, "data2vec2-base")
+    same(student.encoder.frontend, theirs.encoder.frontend)
+    same(teacher.context.blocks, their_teacher.context.blocks)
+    assert told.startswith("encoder of data2vec2-base; fresh extra tokens")
+    assert told.endswith(hashlib.sha256(path.read_bytes()).hexdigest())
