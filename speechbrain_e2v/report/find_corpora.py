@@ -68,14 +68,18 @@ def speakers_of(corpus: Corpus, folder: str | Path) -> set[str]:
 def _folders(root: Path) -> list[Path]:
     found, level = [root], [root]
     for _ in range(_DEPTH):
-        level = [
-            path
-            for folder in level
-            for path in sorted(folder.iterdir())
-            if path.is_dir() and not path.name.startswith(".")
-        ]
+        level = [path for folder in level for path in _folders_in(folder)]
         found += level
     return found
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    try:
+        listed = sorted(folder.iterdir())
+        return [p for p in listed if p.is_dir() and not p.name.startswith(".")]
+    except PermissionError:  # such as lost+found, at the root of a disk
+        print(f"{folder} may not be read: no corpus is looked for in it")
+        return []
 
 
 def _plain(name: str) -> str:

@@ -1,14 +1,11 @@
 """What the recipes of a checkout run by default, read from their yaml files."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from speechbrain_e2v.report.paper import paper_row, paper_rows
-
-_BASE = re.compile(r"^base: \S*/(\w+)\.yaml", flags=re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -70,12 +67,8 @@ def recipe_plans(folder: str | Path) -> list[Plan]:
         path = folder / "hparams" / name
         if not path.is_file():
             continue
-        text = path.read_text("utf-8")
-        values = yaml.load(text, Loader=_Plain)
-        base = _BASE.search(text)
-        for key in ("protocol", "n_folds"):
-            if not values.get(key):
-                raise ValueError(f"{path}: there is no {key}")
+        values = _values(path, "protocol", "n_folds")
+        base = values.get("base")
         plans.append(
             Plan(
                 folder.name,
@@ -83,7 +76,7 @@ def recipe_plans(folder: str | Path) -> list[Plan]:
                 values["protocol"],
                 values["n_folds"],
                 False,
-                base[1] if base else "linear",
+                Path(base).stem if isinstance(base, str) else "linear",
             )
         )
     known = {plan.protocol for plan in plans}
@@ -112,6 +105,21 @@ def plan_of(folder: str | Path, name: str) -> tuple[str, str] | None:
     path = Path(folder) / "hparams" / name
     if not path.is_file():
         return None
-    protocol = yaml.load(path.read_text("utf-8"), Loader=_Plain)["protocol"]
+    protocol = _values(path, "protocol")["protocol"]
     command = f"python train.py hparams/{name} --data_folder DIR"
     return protocol, f"{command} --encoder FOLDER"
+
+
+def _values(path: Path, *keys: str) -> dict:
+    """Plain values of a yaml with these keys; what has a tag is None."""
+    try:
+        values = yaml.load(path.read_text("utf-8"), Loader=_Plain)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        problem = " ".join(str(error).split())
+        raise ValueError(f"{path} is not readable: {problem}") from error
+    kinds = {"protocol": str, "n_folds": int}
+    for key in keys:
+        value = values.get(key) if isinstance(values, dict) else None
+        if not value or not isinstance(value, kinds[key]):
+            raise ValueError(f"{path}: there is no {key} ({value!r}); give one")
+    return values

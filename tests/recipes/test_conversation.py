@@ -189,7 +189,8 @@ def test_iemocap_end_to_end(run, capsys):
     assert main(["table", str(folder)]) == 0
     table = capsys.readouterr().out
     assert "| IEMOCAP conversation, speech | leave_one_speaker_out" in table
-    assert f"| UA | 77.19 | {row.pooled['ua']:.2f}" in table
+    assert "| UA | 77.19 | 25.00 | 25.00 | " in table
+    assert f"| 25.00 | {row.pooled['ua']:.2f} [" in table
     with pytest.raises(ValueError, match="next turn of a conversation"):
         read_run(folder)
     # Finished folds are read, not trained again.

@@ -6,7 +6,7 @@ import pytest
 
 from speechbrain_e2v.report.paper import paper_rows
 from speechbrain_e2v.report.recipe_index import index_page, recipe_index
-from speechbrain_e2v.report.recipe_plans import recipe_plans
+from speechbrain_e2v.report.recipe_plans import plan_of, recipe_plans
 from speechbrain_e2v.report.rows import read_rows
 from tests.unit.report.made_up_runs import write_run
 
@@ -43,11 +43,32 @@ def test_pretraining_corpora_have_no_plan():
     assert recipe_plans(RECIPES / "MEAD") == []
 
 
-def test_a_yaml_without_protocol(tmp_path):
-    (tmp_path / "hparams").mkdir()
-    (tmp_path / "hparams/linear.yaml").write_text("n_folds: 3\n")
-    with pytest.raises(ValueError, match="there is no protocol"):
-        recipe_plans(tmp_path)
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("n_folds: 3\n", "there is no protocol"),
+        ("protocol: x\nn_folds: three\n", "there is no n_folds .'three'."),
+        ("protocol: [x]\nn_folds: 3\n", "there is no protocol"),
+        ("- protocol\n", "there is no protocol"),
+        ("", "there is no protocol"),
+        ("protocol: {\n", "is not readable"),
+        (b"protocol: \xff\n", "is not readable"),
+        ("[" * 20_000, "is not readable"),
+    ],
+)
+@pytest.mark.parametrize("name", ["linear", "conversation"])
+def test_a_yaml_that_is_no_plan(name, text, message, tmp_path):
+    path = tmp_path / "hparams" / f"{name}.yaml"
+    path.parent.mkdir()
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    if name == "conversation" and "n_folds" in message:
+        assert plan_of(tmp_path, "conversation.yaml")[0] == "x"
+        return
+    with pytest.raises(ValueError, match=f"{name}.yaml.* {message}"):
+        if name == "linear":
+            recipe_plans(tmp_path)
+        else:
+            plan_of(tmp_path, "conversation.yaml")
 
 
 def test_index(tmp_path):
