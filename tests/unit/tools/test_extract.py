@@ -421,6 +421,17 @@ def test_one_run_writes_a_folder(encoder, audio, tmp_path, form, capsys):
     assert extract(encoder, output, audio, "--format", form) == 0
 
 
+@pytest.mark.parametrize("form", ["npy", "store"])
+def test_a_name_that_is_not_utf_8(encoder, model, audio, tmp_path, form):
+    odd = os.fsdecode(os.fsencode(audio / "a") + b"/col\xe8re.wav")
+    os.rename(audio / "a/x.wav", odd)
+    output = tmp_path / "out"
+    for _ in range(2):
+        assert extract(encoder, output, audio / "a", "--format", form) == 0
+        expected = model.extract(odd, granularity="frame").values
+        same(feature_of(output, r"col\xe8re"), expected)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
