@@ -6,7 +6,6 @@ of every published model. Where both speak they must agree.
 """
 
 import ast
-import math
 import operator
 import re
 from collections.abc import Mapping, Sequence
@@ -193,11 +192,11 @@ def _number(name: str, value: Any, origin: object) -> int | float:
     if (
         isinstance(value, bool)
         or not isinstance(value, (int, float))
-        or not math.isfinite(value)
+        or not -1e9 < value < 1e9  # nor NaN
     ):
         raise ValueError(
             f"{origin}: {name} is {shown(repr(value))} in the config: not a "
-            "finite number."
+            "number of a model."
         )
     return value
 

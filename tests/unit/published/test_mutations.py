@@ -1,6 +1,6 @@
 """Models that were damaged: read, or refused in words. `make fuzz` has more."""
 
-from robustness.mutations_published import cases, outcome
+from tests.robustness.mutations_published import cases, outcome
 
 
 def test_mutated_models_are_read_or_refused_in_words(tmp_path):
