@@ -121,20 +121,6 @@ def draw_manner(
     """How one utterance is said: emotion, habit and chance together.
 
     Raises ValueError for an emotion that is not generated.
-
-    Example
-    -------
-    >>> speaker = draw_speaker(0, seed=0)
-    >>> generator = np.random.default_rng(0)
-    >>> sad, angry = (
-    ...     np.mean([
-    ...         draw_manner(emotion, speaker, generator).loudness
-    ...         for _ in range(100)
-    ...     ])
-    ...     for emotion in ("sad", "angry")
-    ... )
-    >>> bool(5 < angry - sad < 12)
-    True
     """
     if emotion not in MANNERS:
         raise ValueError(
