@@ -14,8 +14,6 @@ from typing import Any
 
 import torch
 
-from speechbrain_e2v.console import leave_interrupts_to_the_parent
-
 
 def usable_processes(device: str) -> int:
     """How many trainings may run at once: one on a GPU and with one thread.
@@ -75,7 +73,6 @@ def map_in_processes(
 
 
 def _begin(threads: int) -> None:
-    leave_interrupts_to_the_parent()
     torch.set_num_threads(threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -7,6 +7,8 @@ _WHERE = {
     "Emotion2vec": "extractor",
     "Features": "extractor",
     "Prediction": "classifier",
+    "StreamingClassifier": "streaming",
+    "emotion_timeline": "timeline",
 }
 __all__ = list(_WHERE)
 

@@ -1,11 +1,11 @@
 """Where somebody speaks: what is louder than the noise around it.
 
-The level of every 20 ms, smoothed over 100 ms, is compared with the tenth
-percentile of the ten seconds before it and the second behind it: the noise,
-wherever speech has gaps. What is steady for 0.3 s and no vowel, since it is
-much quieter than the speech around it, is noise too; so is what is steady for
-a second, however loud. There is no network to download: level and noise are
-measured in the recording.
+The level of every 20 ms, smoothed over 100 ms, is compared with the noise,
+which is the tenth percentile of the ten seconds before it and the second
+behind it, and with the loud frames there: what is 30 dB below them is none of
+that speech. What is steady for 0.3 s is noise too, unless it is loud as a
+vowel; so is what is steady for a second, however loud. There is no network to
+download: level and noise are measured in the recording.
 """
 
 from collections import deque
@@ -20,7 +20,9 @@ from speechbrain_e2v.lobes.lengths import HOP
 _SMOOTHED = 2  # frames on each side
 _BEFORE, _BEHIND = 500, 50  # frames whose noise counts
 _MARGIN_DB = 6.0  # of speech over noise
-_STEADY_DB = 5.0  # four fifths of noise lie so close together, never of speech
+_RANGE_DB = 30.0  # of speech
+_LOUD_FRAMES = 10  # that speech has, even if it is but a word
+_STEADY_DB = 5.0  # from the tenth percentile to the loud frames: only noise
 _STEADY_FRAMES, _DEVIATION_DB = 15, 1.0  # of noise in a pause
 _BELOW_VOWELS_DB = 10.0
 _MARGIN = 4  # frames kept on each side of what is louder: words begin softly
@@ -113,20 +115,15 @@ class SpeechDetector:
 
     def _threshold(self, levels: np.ndarray, steady: bool) -> float:
         assert self._silence_db is not None
-        levels = levels[levels > self._silence_db]
-        if not len(levels):
-            return self._silence_db
+        levels = np.maximum(levels, self._silence_db)
         tenth = len(levels) // 10
-        low, high = np.partition(levels, (tenth, len(levels) - 1 - tenth))[
-            [tenth, len(levels) - 1 - tenth]
-        ]
+        loud = len(levels) - 1 - min(_LOUD_FRAMES, tenth)
+        low, high = np.partition(levels, (tenth, loud))[[tenth, loud]]
         if high - low < _STEADY_DB and len(levels) >= _BEHIND:
             return np.inf
         margin = min(_MARGIN_DB, (high - low) / 2)
-        over_noise = max(self._silence_db, low + margin)
-        if steady:
-            return max(over_noise, high - _BELOW_VOWELS_DB)
-        return over_noise
+        below = _BELOW_VOWELS_DB if steady else _RANGE_DB
+        return max(self._silence_db, low + margin, high - below)
 
 
 def _steady(levels: np.ndarray) -> np.ndarray:

@@ -22,6 +22,10 @@ from safetensors.torch import save
 
 from speechbrain_e2v.files.atomic import replaced_file
 from speechbrain_e2v.files.documents import read_json, read_yaml
+from speechbrain_e2v.files.foreign_text import (
+    markdown_cell,
+    without_local_folders,
+)
 from speechbrain_e2v.files.plain_text import demand_plain_text
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.published.head import Label, PublishedHead
@@ -208,7 +212,13 @@ def _demand_digest(
 
 
 def _readme(card: Mapping[str, Any]) -> str:
-    lines = [f"| {key} | {_cell(value)} |" for key, value in card.items()]
+    hours = {
+        key: {k: v and f"{v:.2f} h" for k, v in card[key].items()}
+        for key in ("pretraining", "finetuning")
+        if isinstance(card.get(key), dict)
+    }
+    shown = {**card, **hours}.items()
+    lines = [f"| {_cell(key)} | {_cell(value)} |" for key, value in shown]
     return (
         "# emotion2vec encoder\n\nLoad it with "
         "`speechbrain_e2v.published.encoder_folder.load_encoder(folder)`.\n\n"
@@ -221,7 +231,11 @@ def _cell(value: Any) -> str:
         return "<br>".join(map(_cell, value))
     if isinstance(value, dict):
         return ", ".join(
-            str(key) if item is None else f"{key}: {_cell(item)}"
+            _cell(key) if item is None else f"{_cell(key)}: {_cell(item)}"
             for key, item in value.items()
         )
-    return " ".join(str(value).split()).replace("|", "\\|")
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    # Who published it need not say where his folders are.
+    lines = without_local_folders(str(value)).strip().splitlines()
+    return "<br>".join(map(markdown_cell, lines))

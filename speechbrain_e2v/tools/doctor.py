@@ -19,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
+OLDEST, NEWEST = (3, 10), (3, 14)
 REQUIRED = (
     "torch",
     "torchaudio",
@@ -69,7 +70,12 @@ def run(arguments: argparse.Namespace) -> int:
 def python() -> Iterator[Finding]:
     """Which interpreter and system this is."""
     detail = f"{platform.python_version()} on {platform.platform()}"
-    yield Finding("ok", "python", detail)
+    if OLDEST <= sys.version_info[:2] <= NEWEST:
+        yield Finding("ok", "python", detail)
+        return
+    oldest, newest = (".".join(map(str, v)) for v in (OLDEST, NEWEST))
+    detail += f": tested on {oldest} to {newest}, use one of those"
+    yield Finding("note", "python", detail)
 
 
 def packages() -> Iterator[Finding]:

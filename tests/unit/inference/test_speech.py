@@ -62,6 +62,14 @@ def test_an_offset_is_no_sound_and_hides_none():
     assert spoken(wav) == spoken(wav - 0.6)
 
 
+@pytest.mark.parametrize("number", range(4))
+def test_a_single_word_in_long_noise_is_found(number):
+    word = voice(number=number, seconds=(0.4, 0.5))
+    wav = np.concatenate([pause(12, -45.0), word, pause(12, -45.0, 1)])
+    [(start, end)] = spoken(wav)
+    assert 11.9 < start < 12.3 and 12.1 < end < 12.7
+
+
 def test_a_click_is_no_speech():
     wav = pause(3, -60.0)
     wav[20000:20200] += 0.5

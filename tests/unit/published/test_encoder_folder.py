@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -205,7 +206,7 @@ def test_cells_of_the_readme_stay_in_their_row(tmp_path):
     encoder = tiny_pair()[0].encoder
     save_encoder(tmp_path, encoder, {"overrides": "a: 1\nb: 2 | c"})
     text = (tmp_path / "README.md").read_text("utf-8")
-    assert "| overrides | a: 1 b: 2 \\| c |\n" in text
+    assert "| overrides | a: 1<br>b: 2 \\| c |\n" in text
 
 
 FULL = """
@@ -256,3 +257,25 @@ def test_a_card_that_was_read_is_the_card_that_was_written(tmp_path):
     save_encoder(tmp_path, tiny_pair()[0].encoder, card)
     found = read_card(tmp_path)
     assert {key: found[key] for key in card} == card
+
+
+def test_the_card_is_one_table_without_raw_numbers_or_local_paths(tmp_path):
+    save_encoder(
+        tmp_path,
+        tiny_pair()[0].encoder,
+        {
+            "origin": "a|b\n<script>",
+            "pretraining": {"X|Y": 0.1260088888888889, "Z": None},
+            "overrides": "lr: 0.1\noutput_folder: /scratch/ann/run\n",
+            "loss": 0.1260088888888889,
+        },
+    )
+    text = (tmp_path / "README.md").read_text("utf-8")
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert text.rstrip().splitlines()[-len(table) :] == table
+    cells = re.compile(r"(?<!\\)\|")
+    assert {len(cells.findall(line)) for line in table} == {3}
+    assert "| pretraining | X\\|Y: 0.13 h, Z |" in table
+    assert "| overrides | lr: 0.1<br>output_folder: run |" in table
+    assert "| loss | 0.126 |" in table
+    assert "<script>" not in text

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import types
 
+import numpy as np
 import pytest
 import soundfile
 from unit.inference.tiny import CLASSES, noise, tiny_trained, write_run
@@ -222,6 +223,33 @@ def test_a_stream_is_printed_line_by_line(model, tmp_path, capsys, monkeypatch,
             assert found == pytest.approx(cell["posteriors"], abs=2e-5)
     assert main(["timeline", "-", "-o", "x.json", *common]) == 1
     assert "a stream has no files" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("tool", ["classify", "timeline", "stream"])
+def test_channels_that_cancel_are_told_and_chosen(
+    model, tmp_path, capsys, caplog, monkeypatch, tool
+):
+    wav = voice()
+    path, left = tmp_path / "both.wav", tmp_path / "left.wav"
+    soundfile.write(path, np.stack([wav, -wav], axis=1), 16000)
+    soundfile.write(left, wav, 16000)
+
+    def said(file, *options):
+        monkeypatch.setattr("sys.stdin", types.SimpleNamespace(
+            buffer=io.BytesIO(file.read_bytes())))  # fmt: skip
+        command = {
+            "classify": ["classify", str(file), "--csv"],
+            "timeline": ["timeline", str(file), "-o", str(tmp_path / "x.csv")],
+            "stream": ["timeline", "-"],
+        }[tool]
+        assert main([*command, "--model", model, *options]) == 0
+        return capsys.readouterr().out.replace(str(file), "FILE")
+
+    said(path)
+    assert "cancel" in caplog.text and "--channel" in caplog.text
+    caplog.clear()
+    assert said(path, "--channel", "0") == said(left)
+    assert "cancel" not in caplog.text
 
 
 def test_lines_come_before_the_stream_ends(model, repository):

@@ -22,6 +22,17 @@ def test_this_installation(capsys):
     assert not any(line.startswith("BAD") for line in lines.values())
 
 
+@pytest.mark.parametrize(
+    ("python", "state"),
+    [((3, 9), "note"), ((3, 10), "ok"), ((3, 14), "ok"), ((3, 15), "note")],
+)
+def test_versions_of_python(monkeypatch, python, state):
+    monkeypatch.setattr(doctor.sys, "version_info", (*python, 1))
+    (finding,) = doctor.python()
+    assert finding.state == state
+    assert state == "ok" or "3.10 to 3.14" in finding.detail
+
+
 def test_a_pair_of_different_releases(monkeypatch):
     versions = {"torch": "2.11.0", "torchaudio": "2.10.0"}
     monkeypatch.setattr(doctor, "version", versions.get)
