@@ -14,6 +14,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize(
     ("part", "options", "least"),
     [
+        ("fuzz", ["--trials", "2"], 60),
         ("crashes", ["--points", "1"], 40),
         ("together", [], 10),
         ("disks", [], 0),
