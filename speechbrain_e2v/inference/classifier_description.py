@@ -8,6 +8,7 @@ import msgspec
 
 from speechbrain_e2v.files.documents import BadDocument, read_json
 from speechbrain_e2v.files.plain_text import demand_plain_text
+from speechbrain_e2v.inference.trained import ClassLabel
 from speechbrain_e2v.lobes.batching import checked_layer
 from speechbrain_e2v.published.sizes import checked_sizes
 
@@ -157,6 +158,11 @@ def read_description(path: Path, way_out: str) -> dict[str, Any]:
     """
     read_json(path, _Description, way_out=way_out)
     description = read_json(path, dict[str, Any], way_out=way_out)
+    try:
+        for row in description["labels"]:
+            ClassLabel(**row)
+    except ValueError as error:
+        raise BadDocument(f"{path}: {error}") from None
     demand_plain_text(description, path)
     sizes = checked_sizes(description["encoder"], path)
     try:

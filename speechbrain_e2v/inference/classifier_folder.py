@@ -242,10 +242,7 @@ def read_classifier(folder: str | Path) -> TrainedClassifier:
     embedding, classifier = modules.values()
     assert isinstance(embedding, UtteranceEmbedding)
     assert isinstance(classifier, EmbeddingClassifier)
-    try:
-        labels = tuple(ClassLabel(**row) for row in description["labels"])
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    labels = tuple(ClassLabel(**row) for row in description["labels"])
     about = {k: v for k, v in description.items() if k not in _OF_THE_MODEL}
     return TrainedClassifier(embedding, classifier, labels, about)
 
