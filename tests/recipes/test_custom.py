@@ -9,7 +9,9 @@ from speechbrain_e2v.corpora.manifest import ManifestError, read_manifest
 from speechbrain_e2v.corpora.prepare import completeness_caveats, prepare
 from speechbrain_e2v.corpora.protocols import make_folds
 from speechbrain_e2v.corpora.utterance import Utterance
+from speechbrain_e2v.downstream.run import downstream
 from tests.recipes.fake_corpora import (
+    RECIPES,
     make_text,
     make_wav,
     make_wavs,
@@ -310,3 +312,33 @@ def test_a_complete_corpus_may_leave_out_what_is_doubled(tmp_path):
     asked = toy.as_asked(exclude=tmp_path / "exclude.txt")
     manifest = prepare(asked, folder, tmp_path / "out", progress=False)
     assert [u.id for u in read_manifest(manifest)] == ["a1"]
+
+
+def test_two_speakers_from_a_table_elsewhere_to_results(tmp_path):
+    names = [f"{speaker}{n}" for speaker in "ab" for n in range(12)]
+    make_wavs(tmp_path / "c", names, rate=24414)  # TESS's rate
+    rows = [
+        f"{n}.wav,{'xy'[int(n[1:]) % 2]},{n[0]},word {int(n[1:]) // 2}"
+        for n in names
+    ]
+    make_text(tmp_path / "table.csv",
+              "\n".join(["path,label,speaker,text", *rows]))  # fmt: skip
+    make_text(tmp_path / "exclude.txt", "a0\n")
+    results = downstream(
+        CORPUS,
+        [
+            str(RECIPES.parent / "hparams" / "probes" / "mfcc.yaml"),
+            *("--data_folder", str(tmp_path / "c")),
+            *("--labels", str(tmp_path / "table.csv")),
+            *("--exclude", str(tmp_path / "exclude.txt")),
+            *("--output_folder", str(tmp_path / "out")),
+            *("--feature_cache", str(tmp_path / "features")),
+            *("--protocol", "leave_one_speaker_out_carved"),
+            *("--n_folds", "5", "--device", "cpu"),
+        ],
+    )
+    assert results["n_predictions"] == 23
+    assert results["protocol"]["marks"] == [
+        "1 utterances are left out by choice",
+        "no test speaker occurs in training",
+    ]
