@@ -18,7 +18,7 @@ from speechbrain_e2v.corpora.audio_header import (
 )
 from speechbrain_e2v.corpora.ffmpeg import FFMPEG_SUFFIXES, FfmpegAudio
 from speechbrain_e2v.corpora.mp3_header import Mp3Frames
-from speechbrain_e2v.corpora.walk import printable
+from speechbrain_e2v.corpora.walk import path_text
 
 _WAYS_OUT = {
     "missing": "check the path, or prepare the manifest again",
@@ -52,7 +52,7 @@ class AudioError(ValueError):
 
     def __str__(self) -> str:
         return (
-            f"{printable(self.path)}: {self.reason} ({self.detail}); "
+            f"{path_text(self.path)}: {self.reason} ({self.detail}); "
             f"{_WAYS_OUT[self.reason]}"
         )
 

@@ -20,7 +20,7 @@ from speechbrain_e2v.corpora.audio_header import (
     read_header,
 )
 from speechbrain_e2v.corpora.utterance import Utterance
-from speechbrain_e2v.corpora.walk import printable
+from speechbrain_e2v.corpora.walk import path_text
 
 _THREADS = 8
 _FILES_PER_TASK = 256
@@ -133,7 +133,7 @@ def measure_utterances(
     paths = {u.wav: str(PurePosixPath(data_root, u.wav)) for u in utterances}
     infos = dict(zip(paths, audio_infos(paths.values(), progress), strict=True))
     for wav, path in paths.items():
-        if printable(path) != path:
+        if path_text(path) != path:
             detail = "no manifest can hold a name that is not UTF-8"
             infos[wav] = AudioError(path, "bad_name", detail)
     return [measured(u, paths[u.wav], infos[u.wav]) for u in utterances]

@@ -12,7 +12,7 @@ from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.corpora.walk import (
     AUDIO_SUFFIXES,
     find_audio,
-    printable,
+    path_text,
     walk,
 )
 
@@ -55,7 +55,7 @@ def _matching(folder: str | Path, pattern: str) -> list[str]:
         for path in walk(folder)
         if fnmatch(path.rsplit("/", 1)[-1].lower(), pattern.lower())
     ]
-    odd = [printable(path) for path in found if printable(path) != path]
+    odd = [path_text(path) for path in found if path_text(path) != path]
     if odd:
         raise ValueError(
             f"{folder}: {len(odd)} file names are not UTF-8; rename them "
@@ -202,7 +202,7 @@ def scan_folder(
         )
     named: dict[str, str] = {}
     for path in paths:
-        name = printable(os.path.splitext(path)[0]).replace("/", "__")
+        name = path_text(os.path.splitext(path)[0]).replace("/", "__")
         if name in named:
             raise ValueError(
                 f"{folder}: {named[name]} and {path} would both be {name!r}; "

@@ -34,12 +34,12 @@ def find_audio(folder: str | Path) -> list[str]:
     ]
 
 
-def printable(path: str) -> str:
+def path_text(path: str) -> str:
     r"""A path as text; bytes that are not UTF-8 as ``\\xe8``.
 
     Example
     -------
-    >>> print(printable(b"col\xe8re.wav".decode("utf-8", "surrogateescape")))
+    >>> print(path_text(b"col\xe8re.wav".decode("utf-8", "surrogateescape")))
     col\xe8re.wav
     """
     try:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 import yaml
 
-from speechbrain_e2v.files.plain_text import shown
+from speechbrain_e2v.files.foreign_text import shown
 
 MAX_DEPTH = 64
 MAX_BYTES = 64 * 2**20

@@ -6,6 +6,8 @@ for a command.
 
 import re
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 
 MAX_LABEL = 100
 _JOINERS = "\u200c\u200d"  # letters of some scripts need them
@@ -87,6 +89,43 @@ def without_local_folders(text: str) -> str:
     'output_folder: tiny, seed: 1'
     """
     return _ABSOLUTE.sub(lambda found: found.group(1), text)
+
+
+def demand_plain_text(value: Any, origin: object) -> None:
+    """Refuse control and invisible characters in all texts of a document.
+
+    Lines and tabs are allowed. Raises ValueError.
+
+    >>> demand_plain_text({"labels": ["angry", "生气"]}, "card.json")
+    >>> demand_plain_text({"labels": ["\\x1b[2J"]}, "card.json")
+    Traceback (most recent call last):
+    ...
+    ValueError: card.json: '\\x1b[2J' has ...
+    """
+    if isinstance(value, Mapping):
+        for pair in value.items():
+            demand_plain_text(list(pair), origin)
+    elif isinstance(value, list):
+        for item in value:
+            demand_plain_text(item, origin)
+    elif isinstance(value, str):
+        text = value.replace("\n", " ").replace("\t", " ")
+        if not text.isprintable():
+            raise ValueError(
+                f"{origin}: {value[:80]!a} has characters that cannot be "
+                "shown: correct the file or get it from its origin."
+            )
+
+
+def shown(text: object, length: int = 100) -> str:
+    """Write somebody's text into a message: short, and escaped if need be.
+
+    >>> shown("encoder.layers.0"), shown("\x1b[2J"), shown("x" * 200, 5)
+    ('encoder.layers.0', "'\\\\x1b[2J'", 'xxxxx...')
+    """
+    text = str(text)
+    short = text if len(text) <= length else f"{text[:length]}..."
+    return short if short.isprintable() else ascii(short)
 
 
 def _unseen(character: str) -> bool:

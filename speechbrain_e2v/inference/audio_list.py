@@ -10,7 +10,7 @@ from speechbrain_e2v.corpora.manifest import read_manifest
 from speechbrain_e2v.corpora.walk import (
     AUDIO_SUFFIXES,
     find_audio,
-    printable,
+    path_text,
 )
 from speechbrain_e2v.inference.clips import Clip
 
@@ -135,7 +135,7 @@ def _named(files: list[tuple[Path, Path | None]]) -> list[Clip]:
     count = Counter(ids)
     return [
         Clip(
-            printable(name if count[name] == 1 else kept.as_posix()),
+            path_text(name if count[name] == 1 else kept.as_posix()),
             path=str(path),
         )
         for (path, _), kept, name in zip(files, relative, ids, strict=True)

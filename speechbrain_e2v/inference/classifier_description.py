@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from speechbrain_e2v.files.documents import BadDocument, read_json
-from speechbrain_e2v.files.plain_text import demand_plain_text
+from speechbrain_e2v.files.foreign_text import demand_plain_text
 from speechbrain_e2v.inference.trained import ClassLabel
 from speechbrain_e2v.lobes.batching import checked_layer
 from speechbrain_e2v.published.sizes import checked_sizes

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from speechbrain_e2v.corpora.walk import printable
+from speechbrain_e2v.corpora.walk import path_text
 from speechbrain_e2v.files.atomic import replace_text, replaced_file
 from speechbrain_e2v.files.digest import file_sha256
 from speechbrain_e2v.files.documents import read_json
@@ -76,7 +76,7 @@ def content_of(clip: Clip) -> Content:
     status = path.stat()
     # A file that changes while this runs has another time, which nobody sets.
     digest = _digest(path, status.st_size, status.st_ctime_ns)
-    file = printable(str(path.absolute()))
+    file = path_text(str(path.absolute()))
     return Content(file, status.st_size, digest, clip.start, clip.stop)
 
 

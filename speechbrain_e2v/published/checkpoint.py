@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from speechbrain_e2v.files.plain_text import shown
+from speechbrain_e2v.files.foreign_text import shown
 from speechbrain_e2v.published.head import PublishedHead
 
 EMA = "_ema."

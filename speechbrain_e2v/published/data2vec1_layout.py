@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from speechbrain_e2v.files.plain_text import shown
+from speechbrain_e2v.files.foreign_text import shown
 from speechbrain_e2v.published.checkpoint import (
     EMA,
     Published,

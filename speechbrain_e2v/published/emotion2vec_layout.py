@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from speechbrain_e2v.files.plain_text import shown
+from speechbrain_e2v.files.foreign_text import shown
 from speechbrain_e2v.lobes.decoder import ConvDecoder
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.published.checkpoint import (

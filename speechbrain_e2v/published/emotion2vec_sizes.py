@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from speechbrain_e2v.files.plain_text import shown
+from speechbrain_e2v.files.foreign_text import shown
 from speechbrain_e2v.lobes.lengths import CONV_STRIDES
 from speechbrain_e2v.published.emotion2vec_names import AUDIO
 

@@ -23,10 +23,10 @@ from safetensors.torch import save
 from speechbrain_e2v.files.atomic import replaced_file
 from speechbrain_e2v.files.documents import read_json, read_yaml
 from speechbrain_e2v.files.foreign_text import (
+    demand_plain_text,
     markdown_cell,
     without_local_folders,
 )
-from speechbrain_e2v.files.plain_text import demand_plain_text
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.published.head import Label, PublishedHead
 from speechbrain_e2v.published.sizes import EncoderSizes, build_encoder

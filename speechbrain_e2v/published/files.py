@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from speechbrain_e2v.files.documents import read_json, read_yaml
-from speechbrain_e2v.files.plain_text import shown
+from speechbrain_e2v.files.foreign_text import shown
 from speechbrain_e2v.published.checkpoint import EMA
 from speechbrain_e2v.published.state_dict_check import read_safetensors
 from speechbrain_e2v.published.to_container import to_container

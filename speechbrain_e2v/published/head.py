@@ -15,7 +15,7 @@ import torch
 from torch.nn.functional import linear
 
 from speechbrain_e2v.files.documents import BadDocument, read_json
-from speechbrain_e2v.files.plain_text import demand_plain_text
+from speechbrain_e2v.files.foreign_text import demand_plain_text
 
 NINE_TOKENS = (
     "生气/angry",

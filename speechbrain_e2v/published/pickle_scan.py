@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch._utils import IMPORT_MAPPING, NAME_MAPPING  # as torch reads names
 
-from speechbrain_e2v.files.plain_text import shown
+from speechbrain_e2v.files.foreign_text import shown
 from speechbrain_e2v.published.pickle_names import (
     CALLS,
     PARAMETER,

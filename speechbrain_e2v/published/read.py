@@ -7,7 +7,7 @@ needed, and nothing in a file is run.
 from pathlib import Path
 from typing import Any
 
-from speechbrain_e2v.files.plain_text import shown
+from speechbrain_e2v.files.foreign_text import shown
 from speechbrain_e2v.published.checkpoint import Published, prefix_of
 from speechbrain_e2v.published.data2vec1_layout import read_data2vec1
 from speechbrain_e2v.published.data2vec1_names import (

@@ -18,7 +18,7 @@ from speechbrain_e2v.files.digest import file_sha256
 
 if TYPE_CHECKING:  # whoever only wants features does not wait for it
     from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain_e2v.files.plain_text import shown
+from speechbrain_e2v.files.foreign_text import shown
 
 
 def demand_match(

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import torch
 
-from speechbrain_e2v.files.plain_text import shown
+from speechbrain_e2v.files.foreign_text import shown
 from speechbrain_e2v.published.pickle_names import REAL
 from speechbrain_e2v.published.pickle_scan import (
     DAMAGED,

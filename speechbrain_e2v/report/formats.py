@@ -9,6 +9,8 @@ import io
 import re
 from dataclasses import dataclass
 
+from speechbrain_e2v.files.foreign_text import printable
+
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -32,18 +34,13 @@ class Markdown(str):
     """A cell that is Markdown already, of the package's own making."""
 
 
-def printable(text: str) -> str:
-    r"""One line, without what a terminal or an editor would obey.
+def single_line(text: object) -> str:
+    r"""Text in one line, without what a terminal or an editor would obey.
 
-    >>> printable("a\nb\x1b[2Jc\u202ed")
+    >>> single_line("a\nb\x1b[2Jc\u202ed")
     'a b\\x1b[2Jc\\u202ed'
     """
-    return "".join(
-        letter
-        if letter.isprintable()
-        else letter.encode("unicode_escape").decode()
-        for letter in " ".join(str(text).split())
-    )
+    return printable(" ".join(str(text).split()))
 
 
 def markdown_text(text: str) -> str:
@@ -54,7 +51,7 @@ def markdown_text(text: str) -> str:
     """
     if isinstance(text, Markdown):
         return str(text)
-    escaped = re.sub(r"[|*`]", r"\\\g<0>", printable(text))
+    escaped = re.sub(r"[|*`]", r"\\\g<0>", single_line(text))
     escaped = re.sub(r"&(?=[#\w]+;)", "&amp;", escaped)
     return escaped.replace("](", r"\](").replace("<", "&lt;")
 
@@ -112,12 +109,14 @@ class Table:
 
 def _csv_cell(text: str) -> str:
     """Spreadsheets run what begins like a formula."""
-    text = printable(text)
+    text = single_line(text)
     starts = text[:1] in ("=", "+", "-", "@") and len(text) > 1
     return f"'{text}" if starts and not _NUMBER.fullmatch(text) else text
 
 
 def _escaped(text: str) -> str:
-    escaped = "".join(_LATEX.get(letter, letter) for letter in printable(text))
+    escaped = "".join(
+        _LATEX.get(letter, letter) for letter in single_line(text)
+    )
     # A row that begins with a bracket would be an option of the row before.
     return "{}" + escaped if escaped.startswith("[") else escaped

@@ -29,7 +29,7 @@ from speechbrain_e2v.corpora.audit_inputs import (
     runs_below,
 )
 from speechbrain_e2v.corpora.protocols import Fold
-from speechbrain_e2v.report.formats import printable
+from speechbrain_e2v.report.formats import single_line
 from speechbrain_e2v.report.results_file import said_rightly
 
 _SHOWN = 5
@@ -250,4 +250,4 @@ def _skew(audited, by_id):
 def _shown(line: str) -> str:
     """Ids and labels of others, harmless; the indent stays."""
     indent = len(line) - len(line.lstrip(" "))
-    return " " * indent + printable(line)
+    return " " * indent + single_line(line)

@@ -13,7 +13,7 @@ from speechbrain_e2v.corpora.audio_info import measure_utterances
 from speechbrain_e2v.corpora.folders import scan_folder
 from speechbrain_e2v.corpora.manifest import write_manifest
 from speechbrain_e2v.corpora.utterance import Utterance
-from speechbrain_e2v.corpora.walk import find_audio, printable
+from speechbrain_e2v.corpora.walk import find_audio, path_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     if unmatched:
         print(
             f"left out: {len(unmatched)} audio files that are not named "
-            f"{arguments.pattern}, such as {printable(unmatched[0])}"
+            f"{arguments.pattern}, such as {path_text(unmatched[0])}"
         )
     for problem in bad:
         print(f"left out: {problem}")

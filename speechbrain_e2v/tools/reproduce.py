@@ -25,7 +25,7 @@ from speechbrain_e2v.report.find_corpora import (
     load_corpus,
     speakers_of,
 )
-from speechbrain_e2v.report.formats import printable
+from speechbrain_e2v.report.formats import single_line
 from speechbrain_e2v.report.jobs import Job
 from speechbrain_e2v.report.paper import paper_rows
 from speechbrain_e2v.report.recipe_plans import recipe_plans
@@ -299,7 +299,7 @@ def _file_name(name):
 
 def _run_job(job, counter):
     title = f"{counter} {job.corpus}, {job.protocol}, {job.features}"
-    title = printable(title)
+    title = single_line(title)
     if job.is_done():
         print(f"{title}: {_score(job)} (was done)", flush=True)
         return None
@@ -312,7 +312,8 @@ def _run_job(job, counter):
     else:
         width = shutil.get_terminal_size().columns
         print(
-            f" failed ({took}): {printable(why)[: max(40, width)]}", flush=True
+            f" failed ({took}): {single_line(why)[: max(40, width)]}",
+            flush=True,
         )
         print(f"  {job.output / 'run.log'}", flush=True)
     return why

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from speechbrain_e2v.report.formats import Markdown, Table, printable
+from speechbrain_e2v.report.formats import Markdown, Table, single_line
 
 HOSTILE = [
     '=HYPERLINK("http://x.y","z")',
@@ -63,5 +63,5 @@ def test_the_packages_own_markdown_is_kept():
     assert table.markdown().endswith("| [EmoDB](EmoDB/README.md) |")
 
 
-def test_printable_keeps_letters_of_all_scripts():
-    assert printable("Ärger 怒り سعيد") == "Ärger 怒り سعيد"
+def test_one_line_keeps_letters_of_all_scripts():
+    assert single_line("Ärger 怒り سعيد") == "Ärger 怒り سعيد"
