@@ -51,7 +51,7 @@ def utterance_probe(arguments):
         some = planned[:: len(folds) + 1]
         expected = trained(alone, some)
         error = max(
-            (expected[i].posteriors - found[planned.index(chosen)].posteriors)
+            (expected[i].outputs - found[planned.index(chosen)].outputs)
             .abs()
             .max()
             .item()

@@ -18,17 +18,19 @@ os.environ["OMP_NUM_THREADS"] = "1"  # trials are forks: no threads before them
 from robustness.crashes import try_crashes, try_together
 from robustness.disks import can_mount, try_disks
 from robustness.fuzz import try_kind
+from robustness.padded import try_padded
 from robustness.trial import resident_of_nothing
 from robustness.workspace import build, commands, host, kinds
 
-PARTS = ("fuzz", "crashes", "together", "disks")
+PARTS = ("fuzz", "crashes", "together", "disks", "padded")
 HEAD = """# Reliability
 
 Written by `{command}` on {date} ({host}, Python {python}), {minutes} minutes.
 Every trial is a process of its own. A fault is a traceback, more than 1 GiB or
 10 s of a processor, a status without a word, half an output, damage of a
 guarded file that changes a number, a rerun that ends otherwise than the
-uninterrupted run, something left behind.
+uninterrupted run, something left behind; in a padded batch a number that is
+more than 1e-5 from the clip's own.
 
 """
 
@@ -37,6 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=330, help="a kind")
     parser.add_argument("--points", type=int, default=0, help="0: all events")
+    parser.add_argument("--batches", type=int, default=1000, help="padded ones")
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--only", default="", help="names that contain this")
     parser.add_argument("--report", type=Path)
@@ -86,6 +89,9 @@ def main() -> int:
                     note("disks", command.name, outcome)
             else:
                 print("disks    left out: no disk can be mounted here")
+        # Last: it computes in this process, and a fork needs no threads.
+        if "padded" in parts:
+            note("padded", "batches", try_padded(workspace, options.batches))
     minutes = (time.monotonic() - started) / 60
     print(f"{len(faults)} faults in {minutes:.1f} minutes")
     if options.report:

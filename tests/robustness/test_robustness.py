@@ -18,6 +18,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
         ("crashes", ["--points", "1"], 40),
         ("together", [], 10),
         ("disks", [], 0),
+        ("padded", ["--batches", "12"], 12),
     ],
 )
 def test_no_faults(part, options, least):

@@ -219,7 +219,7 @@ def test_an_hour_needs_no_more_memory_than_minutes(tmp_path, repository):
         cwd=tmp_path, capture_output=True, text=True, check=True,
     )  # fmt: skip
     short, hour = json.loads(done.stdout.splitlines()[-1])
-    assert hour[0] == 3600.0 and hour[1] >= 80
+    assert hour[0] == 3600.0 and hour[1] == 20 * short[1] > 0
     # The hour at 16 kHz alone would be 220 MiB.
     assert hour[2] - short[2] < 50
     assert torch.tensor(hour).isfinite().all()
