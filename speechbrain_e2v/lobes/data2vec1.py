@@ -11,6 +11,7 @@ from speechbrain_e2v.lobes.frontend import ConvFeatureExtractor
 from speechbrain_e2v.lobes.lengths import (
     CONV_KERNELS,
     CONV_STRIDES,
+    Samples,
     frame_mask,
     frames_of,
     relative_to_samples,
@@ -86,8 +87,8 @@ class Data2vec1Encoder(nn.Module):
         )
         self.layerdrop = layerdrop
 
-    def num_frames(self, samples):
-        """Count the frames of a waveform (int, or [B] long tensor)."""
+    def num_frames(self, samples: Samples) -> Samples:
+        """Count the frames of a waveform."""
         return frames_of(
             samples, self.config["conv_kernels"], self.config["conv_strides"]
         )
