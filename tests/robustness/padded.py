@@ -77,5 +77,5 @@ def try_padded(workspace: Path, batches: int, seed: int = 0):
                 if said[i].label != alone.label:
                     faults.append(f"batch {number}, seed {seed}: label")
         torch.set_num_threads(threads)
-        counts["batches tried"] += 1
+        counts["tried"] += 1
     return counts, faults
