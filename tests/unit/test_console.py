@@ -46,7 +46,8 @@ BUSY = """
         ) as pool:
             print(pool.submit(os.getpid).result(), flush=True)
             pool.submit(time.sleep, 600)
-            subprocess.run(["sh", "-c", "echo $$; exec sleep 600"])
+            # Said late: by then `run` has the process and can end it.
+            subprocess.run(["sh", "-c", "sleep 1; echo $$; exec sleep 600"])
 """
 
 
