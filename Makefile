@@ -31,7 +31,8 @@ demo: $(INSTALLED)
 	$(BIN)/python -m speechbrain_e2v.tools.demo --output $(DEMO_OUTPUT)
 
 test: $(INSTALLED_TEST)
-	$(BIN)/python -m pytest -q --durations=10
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --durations=10 \
+	    --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # TRIALS a kind of file; the seeds are fixed.
 fuzz: $(INSTALLED_TEST)

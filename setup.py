@@ -51,6 +51,7 @@ setup(
     extras_require={
         "test": [
             "pytest>=8.1",
+            "pytest-xdist>=3.6",
             "onnx>=1.16",
             "onnxruntime>=1.18",
             "onnxscript>=0.2",
