@@ -19,8 +19,6 @@ Imports point down only, package by package: ``lobes``, ``training``,
 ``downstream``, ``report``, ``tools``. ``lobes`` needs torch alone. This module
 imports nothing, so that asking for the version costs nothing.
 
-Example
--------
 >>> import speechbrain_e2v
 >>> speechbrain_e2v.__version__
 '0.1.0'

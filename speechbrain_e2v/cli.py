@@ -31,8 +31,6 @@ def main(argv: list[str] | None = None) -> int:
     0, 1 after an error that was told in one line, 130 after Ctrl-C and 143
     after SIGTERM.
 
-    Example
-    -------
     >>> main(["manifest", "no/such/folder", "-o", "x.json"])
     1
     """

@@ -51,8 +51,6 @@ def command() -> Iterator[None]:
     Blocks are left as after any exception: locks are given up, unfinished files
     removed, processes that were started end. A second signal ends at once.
 
-    Example
-    -------
     >>> with command():
     ...     signal.raise_signal(signal.SIGTERM)
     Traceback (most recent call last):
@@ -115,8 +113,6 @@ def leave_interrupts_to_the_parent() -> None:
 def one_line(error: BaseException) -> str:
     r"""Say an error in one printable line, with a way out where one is known.
 
-    Example
-    -------
     >>> one_line(ValueError("a\nb\x1b[2J"))
     'a b\\x1b[2J'
     >>> one_line(OSError(errno.ENOSPC, "No space left on device", "x.bin"))
@@ -175,8 +171,6 @@ def progress_bar(
 ) -> ProgressBar:
     """`tqdm`, which shows itself on a terminal only, and not with --quiet.
 
-    Example
-    -------
     >>> list(progress_bar([1, 2], desc="nobody sees it here"))
     [1, 2]
     """

@@ -57,8 +57,6 @@ def unpack(
     Raises ValueError for a damaged archive, one whose names lead outside the
     folder, a full disk, or when an entry is already there.
 
-    Example
-    -------
     >>> tmp = getfixture("tmp_path")
     >>> with zipfile.ZipFile(tmp / "a.zip", "w") as file:
     ...     file.writestr("wav/a.wav", b"x")

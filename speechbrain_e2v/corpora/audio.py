@@ -144,8 +144,6 @@ def decode(
     Arguments and errors are those of :func:`mono_blocks` and
     :func:`open_audio`.
 
-    Example
-    -------
     >>> path = getfixture("tmp_path") / "a.wav"
     >>> soundfile.write(path, [[0.5, 0.0]] * 8000, 8000)
     >>> wav, rate = decode(path, start=0.5)
@@ -168,8 +166,6 @@ def read_audio(
     Channels are averaged, or one is chosen, then the rest is resampled.
     Arguments and errors are those of :func:`decode`.
 
-    Example
-    -------
     >>> path = getfixture("tmp_path") / "a.wav"
     >>> soundfile.write(path, [[0.5, 0.0]] * 8000, 8000)
     >>> read_audio(path, start=0.5).shape

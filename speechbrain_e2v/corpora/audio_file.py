@@ -40,8 +40,6 @@ MP3_FRAME = 1152
 class AudioError(ValueError):
     """An audio file that cannot be used: file, reason, value, way out.
 
-    Example
-    -------
     >>> print(AudioError("a.wav", "empty", "0 samples"))
     a.wav: empty (0 samples); leave it out of the manifest or restore it
     """

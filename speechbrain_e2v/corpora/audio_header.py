@@ -45,8 +45,6 @@ _SPHERE_SIZES = re.compile(
 class AudioInfo:
     """What the header of an audio file says.
 
-    Example
-    -------
     >>> AudioInfo(8000, 16000, 1, "PCM_16").duration
     0.5
     """
@@ -86,8 +84,6 @@ def read_header(path: str | os.PathLike) -> PlainWave | None:
     OSError when the file cannot be opened, NoRegularFile for pipes and
     folders, and TruncatedAudio when the file is shorter than it says.
 
-    Example
-    -------
     >>> import numpy, soundfile
     >>> path = getfixture("tmp_path") / "a.wav"
     >>> soundfile.write(path, numpy.zeros((800, 2)), 16000, "PCM_24")

@@ -36,8 +36,6 @@ def audio_info(path: str | os.PathLike) -> AudioInfo:
     when the file is missing, unreadable, shorter than it says, or has an
     impossible rate. A file of unknown length is decoded.
 
-    Example
-    -------
     >>> path = getfixture("tmp_path") / "a.flac"
     >>> import soundfile
     >>> soundfile.write(path, [0.0] * 800, 8000)
@@ -80,8 +78,6 @@ def audio_infos(
 ) -> list[AudioInfo | AudioError]:
     """Read many headers, in order; errors are returned, not raised.
 
-    Example
-    -------
     >>> [outcome.reason for outcome in audio_infos(["no.wav"], progress=False)]
     ['missing']
     """
@@ -125,8 +121,6 @@ def measure_utterances(
 ) -> list[Utterance | AudioError]:
     """Fill in the lengths of utterances; every file is opened once.
 
-    Example
-    -------
     >>> measure_utterances([Utterance("a", "a.wav")], "/none", False)[0].reason
     'missing'
     """
@@ -147,8 +141,6 @@ def measured(
     A piece is cut at the end of its file. The error of ``info`` is returned,
     and ``"empty"`` when nothing is in the piece.
 
-    Example
-    -------
     >>> piece = Utterance("a", "a.wav", start=0.5, stop=9.0)
     >>> measured(piece, "a.wav", AudioInfo(800, 1000, 1, "FLOAT")).duration
     0.3

@@ -27,8 +27,6 @@ PAIRS = (("train", "test"), ("valid", "test"), ("train", "valid"))
 class Shared:
     """Something that two parts have in common.
 
-    Example
-    -------
     >>> Shared("a", ("train", "test"), "speaker", ("03",), False).is_leak
     True
     """
@@ -48,8 +46,6 @@ class Shared:
 def declared_kinds(protocol: str | None, pair: tuple[str, str]) -> set[str]:
     """What a protocol's parts may share.
 
-    Example
-    -------
     >>> sorted(declared_kinds("speaker_kfold", ("train", "test")))
     ['dialog', 'session', 'transcript']
     """
@@ -96,8 +92,6 @@ def shared_things(
 ) -> list[Shared]:
     """Everything that two parts of a fold share.
 
-    Example
-    -------
     >>> rows = [Utterance(n, f"{n}.wav", spk="1") for n in "abc"]
     >>> found = shared_things([Fold("x", ("a",), ("b",), ("c",))], rows, {})
     >>> [(s.pair, s.kind) for s in found if s.is_leak]

@@ -39,8 +39,6 @@ class _FoldResult(msgspec.Struct):
 class Audited:
     """Folds, and the utterances they are made of.
 
-    Example
-    -------
     >>> Audited("x", [], [], None).is_run
     False
     """

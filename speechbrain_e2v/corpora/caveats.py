@@ -15,8 +15,6 @@ def protocol_caveats(
 ) -> list[str]:
     """Who is heard twice, what is never tested, which classes are missing.
 
-    Example
-    -------
     >>> rows = [Utterance(n, f"{n}.wav", spk="1") for n in "abc"]
     >>> protocol_caveats([Fold("x", ("a",), ("b",), ("c",))], rows)[0]
     'test speakers occur in training'

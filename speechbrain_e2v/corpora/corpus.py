@@ -19,8 +19,6 @@ Difference = tuple[str, Any, Any]  # what, expected, found
 class Corpus:
     """A corpus: its classes, its counts, and how to list its utterances.
 
-    Example
-    -------
     >>> corpus = Corpus("Toy", "en", ("ang",), {"A": "ang"}, {"utts": 2})
     >>> compare(corpus.expected, {"utts": 1, "hours": 1.0})
     [('utts', 2, 1)]
@@ -91,8 +89,6 @@ class Corpus:
         of its own also takes the folder's name: what an encoder has heard is
         looked up by name.
 
-        Example
-        -------
         >>> own = Corpus("Own", "", (), {}, read_labels=lambda _: ("a", "b"))
         >>> own.bound_to("data/calls").name, own.bound_to("calls").classes
         ('Own: calls', ('a', 'b'))
@@ -121,8 +117,6 @@ class Corpus:
         ``exclude`` is a text file with an id or a path below the data folder
         a line; ``#`` begins a comment.
 
-        Example
-        -------
         >>> path = getfixture("tmp_path") / "exclude.txt"
         >>> _ = path.write_text("03a01Fa  # is 03a02Fa again\\n")
         >>> Corpus("Toy", "", (), {}).as_asked(exclude=path).excluded
@@ -168,8 +162,6 @@ class Corpus:
 def count(utterances: Sequence[Utterance]) -> dict[str, Any]:
     """Counts of utterances, with the keys of ``Corpus.expected``.
 
-    Example
-    -------
     >>> count([Utterance("a", "a.wav", emo="sad", duration=36.0)])["hours"]
     0.01
     """
@@ -192,8 +184,6 @@ def compare(
     Hours agree within one percent or half of the last printed digit of a
     two-digit figure, whichever is more.
 
-    Example
-    -------
     >>> compare({"per_class": {"sad": 3}}, {"per_class": {"sad": 2, "hap": 1}})
     [('class hap', 0, 1), ('class sad', 3, 2)]
     """
@@ -217,8 +207,6 @@ def compare(
 def difference_table(rows: Iterable[Sequence[Any]]) -> str:
     """The rows of :func:`compare` as text.
 
-    Example
-    -------
     >>> print(difference_table([("utts", 535, 534)]))
     what                       expected        found
     utts                            535          534

@@ -34,8 +34,6 @@ def list_files(
 
     Raises ValueError when there is no such folder, or no such file in it.
 
-    Example
-    -------
     >>> folder = getfixture("tmp_path")
     >>> _ = [(folder / n).touch() for n in ("b.wav", "a.WAV", "._a.wav")]
     >>> list_files(folder, "*.wav")
@@ -69,8 +67,6 @@ def find_file(folder: str | Path, pattern: str, origin: str) -> Path:
 
     Raises ValueError when there is none, or more than one.
 
-    Example
-    -------
     >>> folder = getfixture("tmp_path")
     >>> (folder / "labels.csv").touch()
     >>> find_file(folder, "labels.csv", "the archive").name
@@ -101,8 +97,6 @@ def drop_nested_copies(
     Raises ValueError when two files of one name differ in size, hence are no
     copies.
 
-    Example
-    -------
     >>> folder = getfixture("tmp_path")
     >>> (folder / "deep").mkdir()
     >>> _ = [(folder / n).touch() for n in ("a.wav", "deep/a.wav")]
@@ -138,8 +132,6 @@ def match_names(
 
     Raises ValueError naming the files that do not match.
 
-    Example
-    -------
     >>> import re
     >>> folder = getfixture("tmp_path")
     >>> (folder / "03a.wav").touch()
@@ -175,8 +167,6 @@ def scan_folder(
 
     Raises ValueError when nothing is left, or two files get the same id.
 
-    Example
-    -------
     >>> folder = getfixture("tmp_path")
     >>> (folder / "x").mkdir()
     >>> (folder / "x" / "a.wav").touch()

@@ -28,8 +28,6 @@ def groups_of(utterances: Iterable[Utterance], key: str) -> list[str]:
 
     Raises ValueError when an utterance has no value there.
 
-    Example
-    -------
     >>> groups_of([Utterance("b", "b.wav", spk="2")], "spk")
     ['2']
     """
@@ -71,8 +69,6 @@ def leave_one_group_out(
     IEMOCAP recipe), or the next group in order, so that no group is in two
     parts.
 
-    Example
-    -------
     >>> rows = [Utterance(n, f"{n}.wav", spk=n[0]) for n in ("a1", "b1", "c1")]
     >>> leave_one_group_out(rows, "spk", "c", seed=1, valid="next_group")
     (['b1'], ['a1'], ['c1'])
@@ -102,8 +98,6 @@ def leave_one_speaker_out(
 ) -> Parts:
     """Test on one speaker, validate on the partner of the same session.
 
-    Example
-    -------
     >>> rows = [
     ...     Utterance(s + g, "x.wav", spk=s + g, session=s)
     ...     for s in "12" for g in "FM"
@@ -136,8 +130,6 @@ def carved_speaker_out(
 
     Utterances are held out where a sentence is not known or all say the same.
 
-    Example
-    -------
     >>> rows = [
     ...     Utterance(s + t, "x.wav", spk=s, text=t) for s in "ab" for t in "12"
     ... ]
@@ -179,8 +171,6 @@ def group_kfold(
     blocks of what is left, of which the one whose classes are most like the
     rest's validates. Utterances without a class count as one class.
 
-    Example
-    -------
     >>> rows = [Utterance(n, "x.wav", spk=n[0]) for n in ("a1", "b1", "c1")]
     >>> parts = next(group_kfold(rows, "spk", 3, seed=1))
     >>> sorted(name for part in parts for name in part)
@@ -243,8 +233,6 @@ def _unlikeness(
 def official(utterances: Sequence[Utterance]) -> Parts:
     """The parts that the corpus itself defines; none of them may be empty.
 
-    Example
-    -------
     >>> rows = [Utterance(p, "x.wav", split=p) for p in OFFICIAL_PARTS]
     >>> official(rows)
     (['train'], ['valid'], ['test'])
@@ -259,8 +247,6 @@ def official_plus_valid(
 
     RESD in the paper: "10% from the training samples for validation".
 
-    Example
-    -------
     >>> rows = [
     ...     Utterance(str(i), "x.wav", split="train" if i < 1116 else "test")
     ...     for i in range(1396)

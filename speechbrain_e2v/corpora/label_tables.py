@@ -45,8 +45,6 @@ def read_table(
     too few or too many fields, or text that is not UTF-8, naming the file and
     the line.
 
-    Example
-    -------
     >>> path = getfixture("tmp_path") / "labels.csv"
     >>> _ = path.write_text('file,label\\na.wav,"sad, very"\\n')
     >>> list(read_table(path, ["file"]))
@@ -81,8 +79,6 @@ def read_table(
 def clean_label(text: str) -> str:
     """A class name as it looks: composed (NFC), without what is invisible.
 
-    Example
-    -------
     >>> clean_label(" tre\\u0301s \\u200b triste\\u00a0") == "tr\\u00e9s triste"
     True
     """
@@ -96,8 +92,6 @@ def clean_label(text: str) -> str:
 def check_class_name(name: str) -> None:
     """Refuse class names that no label file or terminal could show.
 
-    Example
-    -------
     >>> check_class_name("a => b")
     Traceback (most recent call last):
     ...
@@ -116,8 +110,6 @@ def check_class_name(name: str) -> None:
 def refuse_near_equal(labels: Iterable[str], where: str | os.PathLike) -> None:
     """Raise ValueError for labels that differ in capitals or joints only.
 
-    Example
-    -------
     >>> refuse_near_equal(["sad", "angry", "Sad"], "labels.csv")
     Traceback (most recent call last):
     ...

@@ -16,8 +16,6 @@ class LabelSet:
     count as another class, or are left out (``None``). Repeated classes and
     merges into something that is no class raise ValueError.
 
-    Example
-    -------
     >>> labels = LabelSet(("ang", "hap"), {"exc": "hap", "xxx": None})
     >>> labels.index("exc")
     1
@@ -93,8 +91,6 @@ class LabelSet:
     def encode(self, utterances: Sequence[Utterance]) -> list[int]:
         """Class indices of utterances that :meth:`apply` returned.
 
-        Example
-        -------
         >>> rows = [Utterance("a", "a.wav", emo="sad")]
         >>> LabelSet(("ang", "sad")).encode(rows)
         [1]

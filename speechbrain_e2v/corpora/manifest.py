@@ -68,8 +68,6 @@ def write_manifest(
     ``meta`` holds more entries of the meta file. Raises ManifestError for
     duplicate ids and for relative paths out of ``data_root``.
 
-    Example
-    -------
     >>> tmp = getfixture("tmp_path")
     >>> rows = [Utterance("a", "x/a.wav", text="he said {yes}")]
     >>> read_manifest(write_manifest(tmp / "m.json", rows, tmp))[0].text
@@ -106,8 +104,6 @@ def to_rows(utterances: Iterable[Utterance], data_root: str) -> Rows:
     Audio inside ``data_root`` (absolute, POSIX) is relative to it. Braces are
     doubled, seconds rounded to microseconds, empty optional fields left out.
 
-    Example
-    -------
     >>> to_rows([Utterance("a", "/c/x.wav")], "/c")["a"]["wav"]
     '{data_root}/x.wav'
     """
@@ -170,8 +166,6 @@ def rows_digest(rows: Rows) -> str:
 
     It is taken over one canonical JSON line per row, in order of id.
 
-    Example
-    -------
     >>> rows = {"a": {"wav": "{data_root}/a.wav"}}
     >>> rows_digest(rows)[:8]
     'ec8ba18c'
@@ -208,8 +202,6 @@ def read_manifest(
     file. Raises ManifestError naming the file and, where there is one, the
     row.
 
-    Example
-    -------
     >>> tmp = getfixture("tmp_path")
     >>> _ = write_manifest(tmp / "m.json", [Utterance("a", "x/a.wav")], tmp)
     >>> read_manifest(tmp / "m.json", data_root="/corpus")[0].wav

@@ -49,8 +49,6 @@ def label_digests(corpus: Corpus, data_folder: Path) -> dict[str, str]:
 def other_label_files(corpus: Corpus, sources: Mapping[str, str]) -> list[str]:
     """Label files that are not the ones the corpus's counts were taken from.
 
-    Example
-    -------
     >>> corpus = Corpus("Toy", "", (), {}, label_sha256={"a.csv": "12"})
     >>> other_label_files(corpus, {"x/a.csv": "34", "x/b.csv": "56"})
     ['x/a.csv']

@@ -68,8 +68,6 @@ def prepare(
     Raises ValueError for an unknown file name or label, duplicate ids, or wrong
     counts.
 
-    Example
-    -------
     >>> import soundfile
     >>> from speechbrain_e2v.corpora.folders import scan_folder
     >>> tmp = getfixture("tmp_path")

@@ -33,8 +33,6 @@ class Fold:
 
     ``name`` says what is tested, such as ``"block 0"`` or ``"speaker 03"``.
 
-    Example
-    -------
     >>> Fold("speaker c", ("a",), ("b",), ("c",)).test
     ('c',)
     """
@@ -247,8 +245,6 @@ def make_folds(
     Raises ValueError for an unknown protocol, or one that does not fit the
     corpus.
 
-    Example
-    -------
     >>> rows = [Utterance(n, f"{n}.wav", spk=n[0]) for n in ("a1", "b1", "c1")]
     >>> [f.name for f in make_folds("leave_one_speaker_out", rows, 10, 1)]
     ['speaker a', 'speaker b', 'speaker c']
@@ -280,8 +276,6 @@ def require_choice(
 ) -> None:
     """Refuse validation parts with one class, on which a constant is perfect.
 
-    Example
-    -------
     >>> rows = [Utterance(e + n, "", emo=e) for e in "xy" for n in "123"]
     >>> folds = [Fold("a", ("x1", "y1"), ("x2",), ("x3", "y3"))]
     >>> require_choice(folds, rows)

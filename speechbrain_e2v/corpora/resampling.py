@@ -22,8 +22,6 @@ _ROLLOFF = 0.99
 def resample(wav: torch.Tensor, rate: int) -> torch.Tensor:
     """[S] at ``rate`` Hz as [ceil(S * 16000 / rate)] at 16,000 Hz.
 
-    Example
-    -------
     >>> resample(torch.zeros(24414), 24414).shape
     torch.Size([16000])
     """
@@ -41,8 +39,6 @@ def resample(wav: torch.Tensor, rate: int) -> torch.Tensor:
 def ratio(rate: int) -> tuple[int, int]:
     """So many samples at 16,000 Hz last as long as so many at ``rate``.
 
-    Example
-    -------
     >>> ratio(44100)
     (160, 441)
     """
@@ -53,8 +49,6 @@ def ratio(rate: int) -> tuple[int, int]:
 def reach(rate: int) -> int:
     """How many samples before and behind it an output sample depends on.
 
-    Example
-    -------
     >>> reach(48000)
     19
     """

@@ -21,8 +21,6 @@ Parts = tuple[list[str], list[str], list[str]]
 def shuffled(ids: Iterable[str], seed: int, salt: str = "") -> list[str]:
     """Ids in an order that depends on the set, the seed and the salt only.
 
-    Example
-    -------
     >>> shuffled("abc", 1) == shuffled("cab", 1)
     True
     """
@@ -45,8 +43,6 @@ def carve_valid(
     Training gets the first ``int((1 - ratio) * N)`` ids of the shuffled
     order, as in the released code.
 
-    Example
-    -------
     >>> [len(part) for part in carve_valid(map(str, range(4446)), 0.2, 42)]
     [3556, 890]
     """
@@ -76,8 +72,6 @@ def random_kfold(
     The next block validates, or the share ``valid`` of the rest does. The
     ``N - k * (N // k)`` ids left over always train.
 
-    Example
-    -------
     >>> parts = random_kfold(map(str, range(535)), 10, 0, seed=42)
     >>> [len(part) for part in parts]
     [429, 53, 53]
@@ -106,8 +100,6 @@ def plain_kfold(
     The first ``N % k`` blocks have one more, as scikit-learn's KFold. The
     share ``valid`` of the rest validates.
 
-    Example
-    -------
     >>> parts = plain_kfold(map(str, range(1012)), 5, 0, 42, valid=0.1)
     >>> [len(part) for part in parts]
     [728, 81, 203]
@@ -130,8 +122,6 @@ def random_resample(
 ) -> Parts:
     """An independent random split for every fold (test sets may overlap).
 
-    Example
-    -------
     >>> parts = random_resample(map(str, range(535)), 0, seed=42)
     >>> [len(part) for part in parts]
     [429, 53, 53]
@@ -154,8 +144,6 @@ def holdout(
 
     The paper's visualisations: 8:2, and "10% of the training set" validates.
 
-    Example
-    -------
     >>> parts = holdout(map(str, range(7000)), 0.2, 0.1, seed=42)
     >>> [len(part) for part in parts]
     [5040, 560, 1400]
@@ -167,8 +155,6 @@ def holdout(
 def validate_on_test(parts: Parts) -> Parts:
     """Validate on the test part (rows marked ``*`` in the paper's Table 2).
 
-    Example
-    -------
     >>> validate_on_test((["a"], [], ["b"]))
     (['a'], ['b'], ['b'])
     """

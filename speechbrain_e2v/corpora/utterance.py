@@ -16,8 +16,6 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 class Utterance:
     """One utterance: where its audio is and what is known about it.
 
-    Example
-    -------
     >>> utterance = Utterance("a", "a.wav", num_samples=441, sample_rate=44100)
     >>> utterance.samples_at_16k
     160

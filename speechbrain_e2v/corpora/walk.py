@@ -20,8 +20,6 @@ def find_audio(folder: str | Path) -> list[str]:
     Paths are POSIX and relative. Names that are not UTF-8 are among them:
     reading such a file is refused by name, not all of the folder.
 
-    Example
-    -------
     >>> folder = getfixture("tmp_path")
     >>> _ = [(folder / n).touch() for n in ("b.wav", "a.M4A", "c.txt")]
     >>> find_audio(folder)
@@ -37,8 +35,6 @@ def find_audio(folder: str | Path) -> list[str]:
 def path_text(path: str) -> str:
     r"""A path as text; bytes that are not UTF-8 as ``\\xe8``.
 
-    Example
-    -------
     >>> print(path_text(b"col\xe8re.wav".decode("utf-8", "surrogateescape")))
     col\xe8re.wav
     """

@@ -23,8 +23,6 @@ _UNFINISHED_NAME = re.compile(re.escape(UNFINISHED) + r"[0-9a-f]{16}(\..*)?")
 def replace_text(path: str | Path, text: str) -> Path:
     """Write a UTF-8 text file, or replace it.
 
-    Example
-    -------
     >>> target = getfixture("tmp_path") / "deep" / "note.txt"
     >>> len(replace_text(target, "one line\\n").read_text())
     9
@@ -41,8 +39,6 @@ def replaced_file(path: str | Path) -> Iterator[Path]:
     It is there and empty, and is removed when the block raises. The folder of
     `path` is created.
 
-    Example
-    -------
     >>> target = getfixture("tmp_path") / "picture.png"
     >>> with replaced_file(target) as unfinished:
     ...     _ = unfinished.write_bytes(b"PNG")
@@ -69,16 +65,10 @@ def replaced_file(path: str | Path) -> Iterator[Path]:
 def new_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     """Give a folder to write, which then becomes `path`.
 
-    It is removed when the block raises, also on Ctrl-C.
+    It is removed when the block raises, also on Ctrl-C. FileExistsError when
+    `path` is there and not an empty folder, unless `overwrite`; then the old
+    folder goes once the new one is whole.
 
-    Raises
-    ------
-    FileExistsError
-        When `path` is there and not an empty folder, unless `overwrite`; then
-        the old folder goes once the new one is whole.
-
-    Example
-    -------
     >>> target = getfixture("tmp_path") / "store"
     >>> with new_folder(target) as unfinished:
     ...     _ = (unfinished / "index.json").write_text("{}")
@@ -110,8 +100,6 @@ def new_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
 def unfinished_folder(parent: str | Path) -> Iterator[Path]:
     """Give a folder in `parent` for what is on its way there; it goes at last.
 
-    Example
-    -------
     >>> corpus = getfixture("tmp_path") / "corpus"
     >>> with unfinished_folder(corpus) as unfinished:
     ...     _ = (unfinished / "a.wav").write_bytes(b"")
@@ -138,8 +126,6 @@ def named_errors(path: str | Path) -> Iterator[None]:
     Libraries tell a full disk each in words of its own ("unexpected pos 576 vs
     534", "System error."): it is asked whether it takes another block.
 
-    Example
-    -------
     >>> with named_errors("model.bin"):
     ...     raise OSError(27, "File too large")
     Traceback (most recent call last):

@@ -14,8 +14,6 @@ _PIECE = 2**20
 def file_sha256(path: str | Path) -> str:
     """SHA-256 of a file's bytes, hexadecimal.
 
-    Example
-    -------
     >>> path = getfixture("tmp_path") / "a.txt"
     >>> _ = path.write_bytes(b"abc")
     >>> file_sha256(path)[:16]
@@ -43,8 +41,6 @@ def damage_in(folder: Path, *only: str) -> str | None:
 
     None where nothing is; FileNotFoundError where nobody wrote the digests.
 
-    Example
-    -------
     >>> folder = getfixture("tmp_path")
     >>> _ = (folder / "model.ckpt").write_bytes(b"weights")
     >>> write_digests(folder)

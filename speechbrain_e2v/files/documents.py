@@ -36,15 +36,9 @@ def read_json(
 ) -> T:
     """Read a JSON file as a value of a type.
 
-    Raises
-    ------
-    BadDocument
-        Naming file and key; `way_out` ends the line.
-    OSError
-        When there is no such file, or it may not be read.
+    A BadDocument names file and key, and ends in `way_out`; OSError: there is
+    no such file, or it may not be read.
 
-    Example
-    -------
     >>> path = getfixture("tmp_path") / "classifier.json"
     >>> _ = path.write_text('{"labels": ["angry", 7]}')
     >>> read_json(path, dict[str, list[str | int]])
@@ -76,8 +70,6 @@ def read_yaml(
 
     Tags, aliases, repeated keys, NaN and infinity are refused.
 
-    Example
-    -------
     >>> path = getfixture("tmp_path") / "encoder.yaml"
     >>> _ = path.write_text("embed_dim: 768\\neps: 1e-5\\n")
     >>> read_yaml(path, dict[str, float])

@@ -31,8 +31,6 @@ _BROKEN = (
 class Download:
     """A file at its origin.
 
-    Example
-    -------
     >>> Download("https://example.org/a.zip?download=1", "a.zip").md5 is None
     True
     """
@@ -53,8 +51,6 @@ def require_room(folder: Path, needed: int, what: str) -> None:
 
     Raises ValueError with both numbers.
 
-    Example
-    -------
     >>> require_room(Path("."), 1, "a.zip")
     """
     free = shutil.disk_usage(folder).free

@@ -29,15 +29,9 @@ def sole_writer(folder: str | Path) -> Iterator[Path]:
     """Be the only run that writes a folder; it is created where it is absent.
 
     The ranks that torchrun started are one run, whose first rank holds the
-    lock. A thread that holds a folder's lock may ask for it again.
+    lock. A thread that holds a folder's lock may ask for it again. Raises
+    FolderInUse when another run is at it.
 
-    Raises
-    ------
-    FolderInUse
-        In one line, when another run is at it.
-
-    Example
-    -------
     >>> folder = getfixture("tmp_path") / "run"
     >>> with sole_writer(folder):
     ...     [path.name for path in folder.iterdir()]

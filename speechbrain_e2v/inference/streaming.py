@@ -114,10 +114,7 @@ class StreamingClassifier:
     def feed(self, wav: torch.Tensor | np.ndarray) -> list[Cell]:
         """Take the next samples [S]; give the cells that are decided by now.
 
-        Raises
-        ------
-        ValueError
-            For samples that are not finite, or not [S] floats.
+        Raises ValueError for samples that are not finite, or not [S] floats.
         """
         return self.advance(_checked(wav))[1]
 

@@ -22,8 +22,6 @@ def alibi_slopes(num_heads: int) -> list[float]:
     number takes the slopes of the power of two below it, then every second
     slope of the power of two above it.
 
-    Example
-    -------
     >>> alibi_slopes(6)
     [0.25, 0.0625, 0.015625, 0.00390625, 0.5, 0.125]
     """
@@ -47,8 +45,6 @@ class AttentionBias:
     True where a key is real; frames further away than `window` are not attended
     to.
 
-    Example
-    -------
     >>> bias = AttentionBias(torch.tensor([0.5]), torch.arange(3)[None], 1)
     >>> bias.whole(torch.float32)[0, 0, 1].tolist()
     [-0.0, -0.0, -0.5, -1.0]
@@ -114,8 +110,6 @@ class AttentionBias:
 class Alibi(nn.Module):
     """ALiBi with a learned scale per head, shared by all layers.
 
-    Example
-    -------
     >>> bias = Alibi(4)(torch.arange(5)[None], num_tokens=2)
     >>> bias.whole(torch.float32).shape
     torch.Size([1, 4, 7, 7])

@@ -20,8 +20,6 @@ class SelfAttention(nn.Module):
 
     `dropout` is on the output projection, `attention_dropout` on the weights.
 
-    Example
-    -------
     >>> from speechbrain_e2v.lobes.alibi import Alibi
     >>> bias = Alibi(2)(torch.arange(5)[None], num_tokens=0)
     >>> SelfAttention(8, 2)(torch.randn(3, 5, 8), bias).shape
@@ -90,8 +88,6 @@ def attend(
 
     Exact, unless the bias has a `window`.
 
-    Example
-    -------
     >>> from speechbrain_e2v.lobes.alibi import Alibi
     >>> bias = Alibi(2)(torch.arange(5)[None], num_tokens=0)
     >>> q = torch.randn(1, 2, 5, 4)

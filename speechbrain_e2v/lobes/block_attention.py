@@ -30,8 +30,6 @@ def reach_of(
     left out is a geometric series. A `window` is the reach of every head.
     `scale` is that of the dot products of q and k, [B, H, L, E].
 
-    Example
-    -------
     >>> from speechbrain_e2v.lobes.alibi import Alibi
     >>> bias = Alibi(2)(torch.arange(500)[None], num_tokens=0)
     >>> q = torch.ones(1, 2, 500, 4)
@@ -63,8 +61,6 @@ def attend_in_blocks(
     The extra tokens see, and are seen by, every frame. In q, k, v [B, H, L, E]
     they come first, then frames in order of time.
 
-    Example
-    -------
     >>> from speechbrain_e2v.lobes.alibi import Alibi
     >>> bias = Alibi(2)(torch.arange(50)[None], num_tokens=3, window=5)
     >>> q = torch.randn(1, 2, 53, 4)

@@ -20,8 +20,6 @@ def time_chunks(
     is one chunk when gradients are on, as these need all activations anyway,
     and while a graph is recorded, whose length shall stay free.
 
-    Example
-    -------
     >>> cpu = torch.device("cpu")
     >>> with torch.no_grad():
     ...     time_chunks(2, 50, cpu, on_cpu=40, on_gpu=1000)
@@ -47,8 +45,6 @@ def by_chunks(
 
     `function` maps start and stop to [B, stop - start, C].
 
-    Example
-    -------
     >>> x = torch.arange(6.0).view(1, 3, 2)
     >>> by_chunks(lambda a, b: 2 * x[:, a:b], [(0, 2), (2, 3)]).sum().item()
     30.0

@@ -24,8 +24,6 @@ class ContextEncoder(nn.Module):
     extra tokens N are the paper's utterance (chunk) tokens, in front of the
     frames. `block` are arguments of Block.
 
-    Example
-    -------
     >>> context = ContextEncoder(8, 2, 1, 2, 3, pos_conv_groups=2)
     >>> states = list(context(torch.randn(2, 5, 8)))
     >>> len(states), states[-1][0].shape

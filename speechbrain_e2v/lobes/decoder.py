@@ -15,8 +15,6 @@ class ConvDecoder(nn.Module):
     predict nothing, by crushing the encoder's output; 0 starts from there and
     spares the encoder.
 
-    Example
-    -------
     >>> decoder = ConvDecoder(8, channels=4, groups=2)
     >>> decoder.proj(decoder(torch.randn(2, 5, 8))).shape
     torch.Size([2, 5, 8])

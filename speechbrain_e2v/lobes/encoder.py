@@ -26,8 +26,6 @@ class Emotion2vecEncoder(nn.Module):
     it is batched with. There are 4 + 8 blocks in the released model (the paper
     says 12); it has 10 extra (utterance) tokens, data2vec 2.0 has none.
 
-    Example
-    -------
     >>> encoder = Emotion2vecEncoder(
     ...     embed_dim=48, num_heads=4, prenet_depth=1, depth=2,
     ...     conv_channels=32, pos_conv_groups=4).eval()

@@ -35,8 +35,6 @@ def normalise_waveform(
     From [B, S] to [B, S], whose padding is zero; `num_samples` [B] are the real
     ones (None: all). `eps` is added to the (biased) variance.
 
-    Example
-    -------
     >>> wav = torch.tensor([[1.0, 3.0, 9.0]])
     >>> normalise_waveform(wav, torch.tensor([2])).round(decimals=3).tolist()
     [[-1.0, 1.0, 0.0]]
@@ -55,8 +53,6 @@ def normalise_waveform(
 class ConvLayer(nn.Module):
     """Unpadded convolution over time, LayerNorm over channels, GELU.
 
-    Example
-    -------
     >>> ConvLayer(4, 8, kernel=3, stride=2)(torch.randn(2, 11, 4)).shape
     torch.Size([2, 5, 8])
     """
@@ -99,8 +95,6 @@ class ConvFeatureExtractor(nn.Module):
 
     Padding behind an utterance never reaches one of its frames.
 
-    Example
-    -------
     >>> ConvFeatureExtractor(channels=16)(torch.randn(2, 16000)).shape
     torch.Size([2, 49, 16])
     """

@@ -77,8 +77,6 @@ class WeightedSumHead(nn.Module):
     ``input_dim`` is L * D, for ``num_layers`` L. The weights are a softmax,
     all the same at first.
 
-    Example
-    -------
     >>> head = WeightedSumHead(input_dim=12 * 8, n_classes=3, num_layers=12)
     >>> head(torch.randn(2, 5, 96)).shape
     torch.Size([2, 3])

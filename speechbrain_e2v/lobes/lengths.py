@@ -27,8 +27,6 @@ def relative_to_samples(
 ) -> torch.Tensor:
     """Turn lengths relative to the padded one into samples, [B], long.
 
-    Example
-    -------
     >>> relative_to_samples(torch.tensor([1.0, 0.3126875]), 16000)
     tensor([16000,  5003])
     """
@@ -43,8 +41,6 @@ def frames_of(
 ) -> Samples:
     """Count the frames that unpadded convolutions make of samples.
 
-    Example
-    -------
     >>> [frames_of(n) for n in (399, 400, 719, 720, 16000, 320000)]
     [0, 1, 1, 2, 49, 999]
     """
@@ -64,8 +60,6 @@ def receptive_field(
 ) -> int:
     """Count the samples that one frame sees; a shorter waveform has no frame.
 
-    Example
-    -------
     >>> receptive_field()
     400
     """
@@ -80,8 +74,6 @@ def receptive_field(
 def frame_mask(num_frames: torch.Tensor, max_frames: int) -> torch.Tensor:
     """Mark the real frames [B] of a padded batch: [B, T], False at padding.
 
-    Example
-    -------
     >>> frame_mask(torch.tensor([2, 3]), 3).int().tolist()
     [[1, 1, 0], [1, 1, 1]]
     """

@@ -18,8 +18,6 @@ def masked_mean(
     lies behind an utterance's end is ignored, whatever it is. ValueError: other
     shapes.
 
-    Example
-    -------
     >>> x = torch.tensor([[[1.0], [3.0], [9.0]]])
     >>> masked_mean(x, torch.tensor([2])).tolist()
     [[2.0]]
@@ -48,8 +46,6 @@ def packed_mean(frames: torch.Tensor, num_frames: torch.Tensor) -> torch.Tensor:
     From all frames [sum of T, D] and their numbers [B] to [B, D]. ValueError:
     the numbers do not add up.
 
-    Example
-    -------
     >>> frames = torch.tensor([[1.0], [3.0], [9.0]])
     >>> packed_mean(frames, torch.tensor([2, 1])).tolist()
     [[2.0], [9.0]]

@@ -13,8 +13,6 @@ FRAMES_ON_GPU = 2**15
 class GroupedConvBlock(nn.Module):
     """Length-keeping grouped convolution, LayerNorm without affine, GELU.
 
-    Example
-    -------
     >>> GroupedConvBlock(8, 4, kernel=7, groups=4)(torch.randn(2, 5, 8)).shape
     torch.Size([2, 5, 4])
     """
@@ -75,8 +73,6 @@ class RelativePositionalConv(nn.Module):
     not do so, which makes its batches differ from single utterances. `width`
     is in frames over all layers; a layer's kernel is max(3, width // depth).
 
-    Example
-    -------
     >>> conv = RelativePositionalConv(8, width=95, depth=5, groups=4)
     >>> conv(torch.randn(2, 49, 8)).shape
     torch.Size([2, 49, 8])

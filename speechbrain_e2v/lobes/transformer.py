@@ -18,8 +18,6 @@ class Block(nn.Module):
 
     `mlp_ratio` is the hidden width of the MLP over `embed_dim`.
 
-    Example
-    -------
     >>> from speechbrain_e2v.lobes.alibi import Alibi
     >>> bias = Alibi(2)(torch.arange(5)[None], num_tokens=0)
     >>> output, mlp = Block(8, 2)(torch.randn(3, 5, 8), bias)

@@ -19,8 +19,6 @@ def cut_batches(lengths: Iterable[int], max_samples: int) -> list[int]:
     Longest times count of a batch stays within ``max_samples``, which no
     length may exceed.
 
-    Example
-    -------
     >>> cut_batches([3, 3, 4, 9], 9)
     [0, 2, 3, 4]
     """
@@ -61,8 +59,6 @@ class LengthBatchSampler:
         How far an utterance may move in the sorted order, in batches of its
         length; 0 gives the same composition in every epoch.
 
-    Example
-    -------
     >>> sampler = LengthBatchSampler([400, 800, 800, 420], 1600, spread=0)
     >>> sampler.set_epoch(3)
     >>> sorted(sorted(batch) for batch in sampler)

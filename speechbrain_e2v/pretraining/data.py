@@ -55,8 +55,6 @@ def crop_positions(seed: int, epoch: int, name: str) -> tuple[float, float]:
 
     Where the crop to ``max_samples`` starts, and the crop within that.
 
-    Example
-    -------
     >>> crop_positions(1, 1, "a") == crop_positions(1, 2, "a")
     False
     """
@@ -73,8 +71,6 @@ class PretrainingDataset(Dataset):
     keeps its loudness relative to the utterance (released code behaviour).
     Crops are a pure function of (seed, epoch, id).
 
-    Example
-    -------
     >>> import soundfile
     >>> path = getfixture("tmp_path") / "a.wav"
     >>> soundfile.write(path, np.random.rand(8000), 8000)
@@ -196,8 +192,6 @@ def _batch(
 def crop_collate(items: Sequence[Item]) -> PretrainingBatch:
     """Batch waveforms by cropping all to the shortest (released behaviour).
 
-    Example
-    -------
     >>> short = GoodUtterance("a", torch.ones(500), 0.5)
     >>> long = GoodUtterance("b", torch.ones(700), 0.5)
     >>> crop_collate([short, long]).wav.shape
@@ -220,8 +214,6 @@ def from_padded_batch(batch: object) -> PretrainingBatch:
     Waveforms under ``sig`` are taken, too. Each is normalised over its own
     length, as in :class:`PretrainingDataset`; padding becomes zero.
 
-    Example
-    -------
     >>> from speechbrain.dataio.batch import PaddedBatch
     >>> rows = [{"id": "a", "sig": torch.rand(800)},
     ...         {"id": "b", "sig": torch.rand(500)}]

@@ -22,8 +22,6 @@ _CAN_HOLD_NAN = ("FLOAT", "DOUBLE")
 class BadPretrainingData(ValueError):
     """Every problem of the pre-training data at once.
 
-    Example
-    -------
     >>> print(BadPretrainingData([("empty", "a.wav: empty")]))
     1 problems in the pre-training data (empty: 1):
       a.wav: empty
@@ -77,8 +75,6 @@ def check_pretraining(
     unreadable, truncated or empty files, values that are not finite, a length
     or rate that is not what the manifest says, and audio that is all too short.
 
-    Example
-    -------
     >>> import soundfile
     >>> path = getfixture("tmp_path") / "a.wav"
     >>> soundfile.write(path, [0.0] * 16000, 16000)

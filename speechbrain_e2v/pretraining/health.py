@@ -18,8 +18,6 @@ def effective_rank(x: torch.Tensor, max_rows: int = MAX_ROWS) -> float:
     `x` [N, D] are real frames or utterances; more than `max_rows` are thinned
     evenly. 1 to min(N, D); 0 for zeros, NaN for non-finite values.
 
-    Example
-    -------
     >>> round(effective_rank(torch.eye(5)), 4)
     5.0
     >>> round(effective_rank(torch.ones(7, 3)), 4)
@@ -57,8 +55,6 @@ def teacher_distance(
 ) -> float:
     """||student - teacher|| / ||student||, over all parameters together.
 
-    Example
-    -------
     >>> teacher_distance([torch.tensor([3.0, 4.0])], [torch.zeros(2)])
     1.0
     """
@@ -73,8 +69,6 @@ def feature_health(**features: torch.Tensor) -> dict[str, float]:
 
     Features are real frames [N, D] under a name, such as ``conv=``.
 
-    Example
-    -------
     >>> figures = feature_health(target=torch.eye(4))
     >>> round(figures["std_target"], 3), round(figures["rank_target"], 3)
     (0.433, 4.0)
@@ -99,8 +93,6 @@ class CollapseThresholds:
     need a check of their own: when they stop following the signal, targets can
     still vary with position.
 
-    Example
-    -------
     >>> CollapseThresholds(after_updates=200).std_target
     0.1
     """

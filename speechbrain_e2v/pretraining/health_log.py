@@ -28,8 +28,6 @@ VALID = "valid_"
 class HealthLog:
     """A ``.jsonl`` file, consistent with the checkpoints.
 
-    Example
-    -------
     >>> log = HealthLog(getfixture("tmp_path") / "health.jsonl")
     >>> for update in (10, 20, 30):
     ...     log.append(update, {"loss": 1 / update})
@@ -74,8 +72,6 @@ class HealthLog:
 def read_health(path: str | Path) -> list[dict]:
     """Read a health log, ignoring an unfinished last line.
 
-    Example
-    -------
     >>> path = getfixture("tmp_path") / "health.jsonl"
     >>> _ = path.write_text('{"update": 1, "loss": 2.5}\\n{"upda')
     >>> read_health(path)
@@ -117,8 +113,6 @@ def plot_health(
 ) -> Path:
     """Draw a log as a ``.png``; a ValueError when it is empty.
 
-    Example
-    -------
     >>> folder = getfixture("tmp_path")
     >>> log = HealthLog(folder / "health.jsonl")
     >>> log.append(1, {"loss": 2.0, "lr": 1e-4})

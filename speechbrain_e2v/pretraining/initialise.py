@@ -27,8 +27,6 @@ def initialise(
     `load_pretrained` accepts. FileNotFoundError when there is no such thing,
     ValueError with every tensor when sizes differ; nothing has changed then.
 
-    Example
-    -------
     >>> initialise(None, None, "no/such/folder")
     Traceback (most recent call last):
     ...

@@ -18,8 +18,6 @@ def frame_loss(
     by sqrt(D), not by the number of elements. Returns [R, M], fp32, 0 where
     `real` [R, M] is False (fillers).
 
-    Example
-    -------
     >>> frame_loss(torch.zeros(1, 1, 4), torch.ones(1, 1, 4)).item()
     2.0
     """
@@ -39,8 +37,6 @@ def utterance_prediction(
     them; "global": mean of the visible frames [R, V, D], no tokens needed. A
     ValueError names an unknown kind and one that needs absent tokens.
 
-    Example
-    -------
     >>> tokens = torch.arange(6.0).view(1, 3, 2)
     >>> utterance_prediction(tokens, tokens).tolist()
     [[2.0, 3.0]]
@@ -86,8 +82,6 @@ def _squared_error(
 def masked_targets(targets: torch.Tensor, layout: MaskLayout) -> torch.Tensor:
     """Targets [B, T, D] of every clone's masked frames, [B * K, M, D].
 
-    Example
-    -------
     >>> from speechbrain_e2v.pretraining.masking import mask_layout
     >>> layout = mask_layout(torch.tensor([[[True, False], [False, True]]]))
     >>> masked_targets(torch.tensor([[[1.0], [2.0]]]), layout).flatten()

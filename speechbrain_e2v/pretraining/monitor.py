@@ -31,8 +31,6 @@ class TrainingMonitor:
     ``health.jsonl`` (a line every `interval` updates), ``health.png`` and, by
     `train_logger`, a line for each epoch.
 
-    Example
-    -------
     >>> TrainingMonitor(getfixture("tmp_path"), 100, interval=10).interval
     10
     """

@@ -10,8 +10,6 @@ import math
 def whole_updates(name: str, length: float | str, total: int | None) -> int:
     """A length in updates; ValueError, with its name, when it is none.
 
-    Example
-    -------
     >>> whole_updates("warmup_updates", "5 %", 1900)
     95
     >>> whole_updates("warmup_updates", 100, 1900)
@@ -44,8 +42,6 @@ def cosine_with_warmup(
     tenth of the peak there, which no run reaches.) A warm-up that fills the
     run is refused.
 
-    Example
-    -------
     >>> cosine_with_warmup(2500, 7.5e-5, "5 %", 100000)
     3.75e-05
     """
@@ -75,8 +71,6 @@ def ema_decay(
     The update just made is counted from 1; `end` is reached at `anneal`, which
     may be a share of `total`.
 
-    Example
-    -------
     >>> round(ema_decay(10000, anneal="20 %", total=100000), 6)
     0.999495
     """

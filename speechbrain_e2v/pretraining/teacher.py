@@ -27,8 +27,6 @@ class EMATeacher(nn.Module):
     features, unmasked and detached (released behaviour). It never trains.
     `top_k` is how many of the last main blocks are averaged.
 
-    Example
-    -------
     >>> from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
     >>> encoder = Emotion2vecEncoder(
     ...     embed_dim=48, num_heads=4, prenet_depth=1, depth=2,

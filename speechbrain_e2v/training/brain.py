@@ -47,8 +47,6 @@ class FrozenAwareModuleDict(torch.nn.ModuleDict):
     teacher or encoder its dropout back. A module counts as frozen when it has
     parameters and none requires a gradient at the time of the call.
 
-    Example
-    -------
     >>> teacher = torch.nn.Dropout(0.5), torch.nn.Linear(2, 2)
     >>> teacher = torch.nn.Sequential(*teacher).requires_grad_(False)
     >>> modules = FrozenAwareModuleDict({"teacher": teacher}).train()
@@ -90,8 +88,6 @@ class E2VBrain(sb.Brain):
     function from the number of updates made to the learning rate of the next
     one. What cannot work is refused as `checked_options` says.
 
-    Example
-    -------
     >>> class MeanBrain(E2VBrain):
     ...     def compute_forward(self, batch, stage):
     ...         return self.modules.model(batch)

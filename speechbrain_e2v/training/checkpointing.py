@@ -43,8 +43,6 @@ class AtomicCheckpointer(Checkpointer):
     loaded is first compared with the digests that were written with it; a
     damaged checkpoint is named, and the best of the others used.
 
-    Example
-    -------
     >>> import torch
     >>> folder = getfixture("tmp_path")
     >>> model = torch.nn.Linear(1, 1)
@@ -301,8 +299,6 @@ def _discard(path: Path) -> None:
 class Progress(NamedTuple):
     """Where a run stands: the part of a checkpoint that is not weights.
 
-    Example
-    -------
     >>> path = getfixture("tmp_path") / "brain.ckpt"
     >>> Progress(4, 2, 0.5, skipped_steps=1).write(path, accumulation=2)
     >>> Progress.read(path, end_of_epoch=True)

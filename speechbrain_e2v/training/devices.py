@@ -8,8 +8,6 @@ def usable_device(name: str | None = None) -> torch.device:
 
     None is a GPU where there is one. ValueError names the devices there are.
 
-    Example
-    -------
     >>> usable_device("cpu")
     device(type='cpu')
     """

@@ -78,14 +78,9 @@ def load_experiment(
     for the loaded yaml; a key that another line of the yaml refers to is known,
     too.
 
-    Raises
-    ------
-    ValueError
-        For a missing yaml, an unknown key, an option without a value, or a
-        placeholder that nobody filled: named, with the way out.
+    Raises ValueError for a missing yaml, an unknown key, an option without a
+    value, or a placeholder that nobody filled: named, with the way out.
 
-    Example
-    -------
     >>> path = getfixture("tmp_path") / "x.yaml"
     >>> _ = path.write_text("seed: 1\\nlr: 0.1\\n")
     >>> load_experiment([str(path), "--lr", "0.2"], ["seed", "lr"]).hparams
@@ -133,8 +128,6 @@ def one_line_errors() -> Iterator[None]:
     Ctrl-C and SIGTERM are one line, too, with exit status 130 and 143. The
     traceback goes to the run's log.txt.
 
-    Example
-    -------
     >>> with one_line_errors():
     ...     raise ValueError("n_folds is 0; it must be at least 1")
     Traceback (most recent call last):

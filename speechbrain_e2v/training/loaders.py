@@ -9,8 +9,6 @@ from torch.utils.data import DataLoader, RandomSampler
 def epoch_sampler(loader: DataLoader) -> Any | None:
     """The batch sampler, else the sampler, whichever has ``set_epoch``.
 
-    Example
-    -------
     >>> epoch_sampler(DataLoader([1, 2, 3])) is None
     True
     """
@@ -23,8 +21,6 @@ def epoch_sampler(loader: DataLoader) -> Any | None:
 def shards_itself(sampler: object) -> bool:
     """Whether a sampler gives every rank its own batches.
 
-    Example
-    -------
     >>> shards_itself(RandomSampler([1, 2]))
     False
     """
@@ -38,15 +34,9 @@ def check_train_loader(
 
     `resumable` says whether the run writes checkpoints.
 
-    Raises
-    ------
-    TypeError
-        When the loader cannot save its position, but has to.
-    ValueError
-        When ranks would read the same data, or a resumed epoch another order.
+    TypeError: the loader cannot save its position, but has to. ValueError:
+    ranks would read the same data, or a resumed epoch another order.
 
-    Example
-    -------
     >>> check_train_loader(DataLoader([1, 2]), 0, 1, resumable=False)
     """
     if not isinstance(loader, DataLoader):
@@ -85,8 +75,6 @@ def check_whole_updates(loader: DataLoader, accumulation: int) -> None:
 
     `accumulation` is the number of micro-batches an update. Raises ValueError.
 
-    Example
-    -------
     >>> check_whole_updates(DataLoader([1, 2, 3, 4]), 2)
     """
     left_over = len(loader) % accumulation

@@ -28,8 +28,6 @@ class OptimizerStep:
     `grad_norm` is that of the last update, before clipping, `num_targets` its
     targets over all micro-batches and ranks, `skipped` counts skipped updates.
 
-    Example
-    -------
     >>> off = torch.GradScaler(enabled=False)
     >>> step = OptimizerStep("cpu", off, 2, max_norm=0.5, patience=3)
     >>> weight = torch.tensor([4.0], requires_grad=True)
@@ -128,10 +126,7 @@ class OptimizerStep:
         in all groups before the step, times a group's `lr_factor`. False: no
         weight moved.
 
-        Raises
-        ------
-        FloatingPointError
-            When the update may not be skipped.
+        Raises FloatingPointError when the update may not be skipped.
         """
         for optimizer in optimizers:
             self.scaler.unscale_(optimizer)
@@ -194,8 +189,6 @@ def scale_and_clip(
     anything on the host. The result, [], is the norm after scaling and before
     clipping; where it is not finite the gradients are unusable.
 
-    Example
-    -------
     >>> matrix, bias = torch.full((2, 2), 3.0), torch.full((1,), 8.0)
     >>> scale_and_clip([matrix, bias], scale=0.5, max_norm=1.0).item()
     5.0
@@ -217,8 +210,6 @@ def trainable_groups(
     With `exempt_vectors`, biases, norms and scales (at most one dimension) form
     a second group without weight decay.
 
-    Example
-    -------
     >>> parameters = torch.nn.Linear(2, 3).parameters()
     >>> groups = trainable_groups(parameters, exempt_vectors=True)
     >>> [len(group["params"]) for group in groups]

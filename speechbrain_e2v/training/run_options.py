@@ -32,15 +32,9 @@ def checked_options(
     Numbers that arrive as strings (``--optimizer_step_limit 100`` is ``'100'``,
     a yaml ``1e2`` is ``'1e2'``) are converted, in copies of both.
 
-    Raises
-    ------
-    ValueError
-        When an option cannot work, is missing, or contradicts another one.
-    TypeError
-        When the checkpointer is of the stock class.
+    Raises ValueError when an option cannot work, is missing, or contradicts
+    another one; TypeError when the checkpointer is of the stock class.
 
-    Example
-    -------
     >>> yaml = {"seed": 1986, "optimizer_step_limit": "100"}
     >>> hparams, _ = checked_options(yaml, None)
     >>> hparams["optimizer_step_limit"]

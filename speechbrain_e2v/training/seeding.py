@@ -14,8 +14,6 @@ from numpy.typing import ArrayLike
 def stable_hash(*parts: int | str) -> int:
     """Hash what a number is for to one in [0, 2**63), equal on every machine.
 
-    Example
-    -------
     >>> stable_hash(1, "03a01Fa") == stable_hash(1, "03a01Fa")
     True
     >>> stable_hash(1, 23) == stable_hash(12, 3)
@@ -32,8 +30,6 @@ def hash_uniform(seeds: ArrayLike, count: int) -> np.ndarray:
     A counter-based generator (SplitMix64's finaliser over seed and index), so
     that many independently seeded rows cost one vectorised pass.
 
-    Example
-    -------
     >>> hash_uniform([3, 4], 5).shape
     (2, 5)
     """

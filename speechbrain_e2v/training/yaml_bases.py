@@ -12,15 +12,9 @@ def merged_yaml(file: str | Path, within: tuple[Path, ...] = ()) -> str:
 
     ``base: x.yaml``, or a list of them, is relative to the file. Later ones
     win over earlier ones and the file over all, key by top-level key.
-    `within` are the files that named this one.
+    `within` are the files that named this one. A ValueError names a base that
+    is not there, or that has itself for a base.
 
-    Raises
-    ------
-    ValueError
-        Naming a base that is not there, or that has itself for a base.
-
-    Example
-    -------
     >>> folder = getfixture("tmp_path")
     >>> _ = (folder / "a.yaml").write_text("lr: 0.1\\nx: !ref <lr>\\n")
     >>> _ = (folder / "b.yaml").write_text("base: a.yaml\\nlr: 0.2\\n")

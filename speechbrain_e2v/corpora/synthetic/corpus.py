@@ -57,8 +57,6 @@ def write_corpus(
 
     Raises ValueError for numbers which make no corpus.
 
-    Example
-    -------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     labels = write_corpus(folder, 1, 2, seconds=(0.5, 0.6))

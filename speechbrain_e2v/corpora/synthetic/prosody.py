@@ -92,8 +92,6 @@ class Speaker:
 def draw_speaker(index: int, seed: int) -> Speaker:
     """Speaker number ``index``: women have even numbers, men odd ones.
 
-    Example
-    -------
     >>> speaker = draw_speaker(0, seed=0)
     >>> speaker.name, speaker.gender, 165 < speaker.pitch < 235
     ('s00', 'F', True)

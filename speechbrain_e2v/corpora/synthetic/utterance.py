@@ -88,8 +88,6 @@ def compose_sentence(
 ) -> tuple[Syllable, ...]:
     """The syllables of sentence ``index``, the same for all speakers.
 
-    Example
-    -------
     >>> sentence = compose_sentence(0, (1.2, 3.0), seed=0)
     >>> 5 <= len(sentence) <= 12
     True
@@ -179,8 +177,6 @@ def speak(
 ) -> np.ndarray:
     """Waveform of one utterance.
 
-    Example
-    -------
     >>> from speechbrain_e2v.corpora.synthetic.prosody import draw_speaker
     >>> waveform = speak(
     ...     compose_sentence(0, (1.0, 1.0), seed=0), draw_speaker(0, seed=0),

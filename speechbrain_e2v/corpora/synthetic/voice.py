@@ -61,8 +61,6 @@ def glottal_pulses(
     as a quarter of one (Rosenberg 1971, shape C). The flow is sampled and
     then differenced, which damps the aliases of the sharp closure.
 
-    Example
-    -------
     >>> quality = VoiceQuality(0.6, 2000.0, 0.0, 0.0, 0.0)
     >>> f0 = np.full(16000, 100.0)
     >>> pulses, _ = glottal_pulses(f0, quality, np.random.default_rng(0))
@@ -109,8 +107,6 @@ def formant_filter(
 ) -> np.ndarray:
     """Runs a source [N * 128] through resonators that move every block.
 
-    Example
-    -------
     >>> formants = np.tile([500.0, 1500.0], (10, 1))
     >>> filtered = formant_filter(np.ones(1280), formants, 0 * formants + 80)
     >>> round(float(filtered[-1]), 2)
@@ -141,8 +137,6 @@ def render(
 ) -> np.ndarray:
     """Waveform of an utterance, [N * 128], in arbitrary units.
 
-    Example
-    -------
     >>> formants = np.tile([500.0, 1500.0, 2500.0, 3500.0, 4500.0], (100, 1))
     >>> tracks = Tracks(
     ...     np.full(100, 120.0), np.ones(100), {}, formants, 0.06 * formants
