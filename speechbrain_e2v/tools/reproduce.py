@@ -165,7 +165,9 @@ def _chosen_recipes(arguments, folder):
             f"{', '.join(there)}"
         )
     if arguments.table is not None:
-        printed = {r.corpus for r in paper_rows() if r.table == arguments.table}
+        printed = {
+            r.corpus for r in paper_rows() if r.table == str(arguments.table)
+        }
         names = [name for name in names if name in printed]
         if not names:
             raise ValueError(
@@ -221,7 +223,7 @@ def _chosen_plans(arguments, recipe):
         printed = {
             r.protocol
             for r in paper_rows()
-            if (r.corpus, r.table) == (recipe.name, arguments.table)
+            if (r.corpus, r.table) == (recipe.name, str(arguments.table))
         }
         plans = [
             p
