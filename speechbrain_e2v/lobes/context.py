@@ -13,7 +13,7 @@ from torch import nn
 from speechbrain_e2v.lobes.alibi import Alibi
 from speechbrain_e2v.lobes.lengths import frame_mask
 from speechbrain_e2v.lobes.positional import RelativePositionalConv
-from speechbrain_e2v.lobes.transformer import Block
+from speechbrain_e2v.lobes.transformer import Block, run_blocks
 
 
 class ContextEncoder(nn.Module):
@@ -106,23 +106,7 @@ class ContextEncoder(nn.Module):
             real = torch.cat([always, real], dim=1)
         bias = self.alibi(positions, self.num_extra_tokens, real, window)
         x = self.prenet_dropout(self.norm(x))
-        mlp = torch.zeros_like(x)
-        for block, rate in zip(self.blocks, self.layerdrop, strict=True):
-            # The draw is on the CPU generator: no wait for the device.
-            if self.training and rate > 0 and torch.rand(()) <= rate:
-                x = x + _zero_of(block)
-            else:
-                x, mlp = block(x, bias)
-            yield x, mlp
-
-
-def _zero_of(module: nn.Module) -> torch.Tensor | float:
-    """Return a zero that depends on every parameter.
-
-    A skipped block so gets zero gradients instead of none, which distributed
-    training needs and which is what the released trainer's flat buffer does.
-    """
-    return 0.0 * sum(p.view(-1)[0] for p in module.parameters())
+        yield from run_blocks(self.blocks, self.layerdrop, x, bias)
 
 
 def _initialise_linear(module: nn.Module) -> None:

@@ -1,5 +1,7 @@
 """Post-norm Transformer block that also shows what its MLP added."""
 
+from collections.abc import Iterator, Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -66,3 +68,33 @@ class Block(nn.Module):
 
     def _mlp(self, x: torch.Tensor) -> torch.Tensor:
         return self.fc2(self.activation_dropout(F.gelu(self.fc1(x))))
+
+
+def run_blocks(
+    blocks: nn.ModuleList,
+    layerdrop: Sequence[float],
+    x: torch.Tensor,
+    bias: AttentionBias,
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield output and MLP output of block after block, [B, L, D] each.
+
+    In training a block is skipped with its probability in `layerdrop`; the MLP
+    output of the one before it is then given again.
+    """
+    mlp = torch.zeros_like(x)
+    for block, rate in zip(blocks, layerdrop, strict=True):
+        # The draw is on the CPU generator: no wait for the device.
+        if block.training and rate > 0 and torch.rand(()) <= rate:
+            x = x + _zero_of(block)
+        else:
+            x, mlp = block(x, bias)
+        yield x, mlp
+
+
+def _zero_of(module: nn.Module) -> torch.Tensor | float:
+    """Return a zero that depends on every parameter.
+
+    A skipped block so gets zero gradients instead of none, which distributed
+    training needs and which is what the released trainer's flat buffer does.
+    """
+    return 0.0 * sum(p.view(-1)[0] for p in module.parameters())

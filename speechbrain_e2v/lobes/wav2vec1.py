@@ -14,6 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from speechbrain_e2v.lobes.lengths import receptive_field
+
 EXTRACTOR = ((10, 5), (8, 4), (4, 2), (4, 2), (4, 2), (1, 1), (1, 1))
 """Kernel and stride of the extractor of wav2vec; vq-wav2vec adds (1, 1)."""
 AGGREGATOR = tuple(range(2, 14))
@@ -165,9 +167,7 @@ class Wav2vec1(nn.Module):
             ]
         )
         self.log_compression = log_compression
-        self.seen = 1
-        for kernel, stride in reversed(list(extractor)):
-            self.seen = (self.seen - 1) * stride + kernel
+        self.seen = receptive_field(*zip(*extractor, strict=True))
 
     def forward(self, wav: torch.Tensor) -> Wav2vec1Output:
         """Encode one utterance [1, S], 16 kHz, as it was recorded.
