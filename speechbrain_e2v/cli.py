@@ -15,6 +15,7 @@ TOOLS = {
     "convert": "published checkpoints to encoder folders and back",
     "export": "write a classifier folder for SpeechBrain, or an ONNX file",
     "classify": "recognise the emotion of files",
+    "evaluate": "score a classifier on a corpus",
     "timeline": "show emotion over time",
     "push": "publish a classifier folder",
     "audit": "look for leaks between training, validation and test",

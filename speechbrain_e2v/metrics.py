@@ -148,6 +148,22 @@ def scores_of_confusions(confusions: NDArray) -> dict[str, NDArray]:
     }
 
 
+def floor_confusions(counts: NDArray) -> dict[str, NDArray]:
+    """Confusions [F, C, C] of what hears nothing, of counts of classes [F, C].
+
+    ``constant`` is always the most frequent class, ``prior`` what is to be
+    expected of classes drawn by their frequency; both know the labels tested.
+
+    >>> found = floor_confusions(np.array([[3, 1]]))
+    >>> found["constant"][0].tolist()
+    [[3.0, 0.0], [1.0, 0.0]]
+    """
+    shares = counts.sum(axis=0) / counts.sum()
+    most = np.eye(counts.shape[1])[shares.argmax()]
+    chosen = {"constant": most, "prior": shares}
+    return {name: counts[:, :, None] * row for name, row in chosen.items()}
+
+
 def speaker_intervals(
     reference: ArrayLike,
     predicted: ArrayLike,

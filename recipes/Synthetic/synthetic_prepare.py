@@ -50,7 +50,7 @@ def parse_synthetic(data_folder: Path) -> Iterator[Utterance]:
             )
 
 
-SYNTHETIC = Corpus(
+CORPUS = Corpus(
     name="Synthetic",
     lang="",
     classes=EMOTIONS,
@@ -60,4 +60,4 @@ SYNTHETIC = Corpus(
 )
 
 if __name__ == "__main__":
-    prepare_main(SYNTHETIC)
+    prepare_main(CORPUS)

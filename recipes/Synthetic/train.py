@@ -4,9 +4,9 @@
 > python train.py hparams/linear.yaml --data_folder DIR --encoder FOLDER
 """
 
-from synthetic_prepare import SYNTHETIC
+from synthetic_prepare import CORPUS
 
 from speechbrain_e2v.downstream.run import downstream
 
 if __name__ == "__main__":
-    downstream(SYNTHETIC)
+    downstream(CORPUS)

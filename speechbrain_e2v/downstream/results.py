@@ -185,15 +185,22 @@ def provenance_entries(
         "feature_layer": upstream.description.get("layer"),
         "corpus_rows_sha256": json.loads(meta)["content_sha256"],
         "command": shlex.join(map(str, experiment.command)),
+        **software_entries(),
+        "seconds": {
+            "this_command": round(time.monotonic() - data.started, 1),
+            "training": round(sum(run["seconds"] for run in runs), 1),
+        },
+    }
+
+
+def software_entries() -> dict:
+    """Entries of ``results.json`` which say what computed them."""
+    return {
         "commit": commit(),
         "versions": {
             "speechbrain_e2v": __version__,
             "speechbrain": speechbrain.__version__,
             "torch": torch.__version__,
-        },
-        "seconds": {
-            "this_command": round(time.monotonic() - data.started, 1),
-            "training": round(sum(run["seconds"] for run in runs), 1),
         },
     }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from speechbrain_e2v.corpora.corpus import Corpus
 
 TABLE = "labels.csv"  # of a corpus that is the user's own
+RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 _DEPTH = 2
 
 
@@ -28,6 +29,27 @@ def load_corpus(recipe: str | Path) -> Corpus:
         spec.loader.exec_module(module)
         sys.modules[name] = module
     return sys.modules[name].CORPUS
+
+
+def recipe_corpus(name: str) -> Corpus:
+    """The corpus of ``recipes/<name>`` of this checkout.
+
+    Raises ValueError naming the recipes that there are.
+    """
+    there = {
+        path.parent.name: path.parent
+        for path in sorted(RECIPES.glob("*/*_prepare.py"))
+    }
+    if not there:
+        raise ValueError(
+            f"there are no recipes in {RECIPES}; run from a checkout of the "
+            "repository (pip install -e .), or give manifests"
+        )
+    if name not in there:
+        raise ValueError(
+            f"there is no recipe {name}; there are {', '.join(there)}"
+        )
+    return load_corpus(there[name])
 
 
 def find_corpora(

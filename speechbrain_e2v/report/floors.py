@@ -8,7 +8,12 @@ import numpy as np
 
 from speechbrain_e2v.downstream.regression.targets import rating_scores
 from speechbrain_e2v.downstream.results import POOLED
-from speechbrain_e2v.metrics import SCORES, fold_spread, scores_of_confusions
+from speechbrain_e2v.metrics import (
+    SCORES,
+    floor_confusions,
+    fold_spread,
+    scores_of_confusions,
+)
 from speechbrain_e2v.report.predictions import read_predictions
 from speechbrain_e2v.report.results_file import Spread
 from speechbrain_e2v.report.rows import ResultRow, in_order
@@ -54,11 +59,8 @@ def _classified(row: ResultRow) -> list[ResultRow]:
     _, folds = np.unique(found["fold"], return_inverse=True)
     counts = np.zeros((folds.max() + 1, len(classes)))  # [F, C]
     np.add.at(counts, (folds, codes), 1)
-    shares = counts.sum(axis=0) / counts.sum()
-    most = np.eye(len(classes))[shares.argmax()]
     made = []
-    for name, chosen in ((CONSTANT, most), (PRIOR, shares)):
-        each = counts[:, :, None] * chosen  # [F, C, C]
+    for name, each in floor_confusions(counts).items():  # [F, C, C]
         of_folds = scores_of_confusions(each)
         pooled = scores_of_confusions(each.sum(axis=0, keepdims=True))
         made.append(

@@ -43,6 +43,16 @@ def single_line(text: object) -> str:
     return printable(" ".join(str(text).split()))
 
 
+def file_name(text: str) -> str:
+    """Text of others as the name of a file or folder.
+
+    >>> file_name("emotion2vec/emotion2vec_base"), file_name("..")
+    ('emotion2vec-emotion2vec_base', '-')
+    """
+    name = re.sub(r"[^\w.-]+", "-", text)
+    return name if name.strip(".") else "-"
+
+
 def markdown_text(text: str) -> str:
     r"""Text of others as Markdown that shows it as it is.
 

@@ -12,7 +12,6 @@ example:
 """
 
 import importlib.util
-import re
 import shutil
 import time
 from argparse import ArgumentParser, Namespace
@@ -25,7 +24,7 @@ from speechbrain_e2v.report.find_corpora import (
     load_corpus,
     speakers_of,
 )
-from speechbrain_e2v.report.formats import single_line
+from speechbrain_e2v.report.formats import file_name, single_line
 from speechbrain_e2v.report.jobs import Job
 from speechbrain_e2v.report.paper import paper_rows
 from speechbrain_e2v.report.recipe_plans import recipe_plans
@@ -255,7 +254,7 @@ def _jobs(arguments, plan, folder, encoders, checkout):
     columns += [(name, own, encoder) for name, encoder in encoders.items()]
     for features, yaml, encoder in columns:
         output = arguments.output.resolve().joinpath(
-            *(_file_name(n) for n in (corpus, plan.protocol, features))
+            *(file_name(n) for n in (corpus, plan.protocol, features))
         )
         command = [checkout / "recipes" / plan.recipe / "train.py", yaml]
         command += ["--data_folder", folder.resolve()]
@@ -293,10 +292,6 @@ def _without_opensmile(floors: list[str]) -> list[str]:
         return floors
     print("eGeMAPS is left out: pip install 'speechbrain_e2v[egemaps]'")
     return [name for name in floors if name != "egemaps"]
-
-
-def _file_name(name):
-    return re.sub(r"[^\w.-]+", "-", name)
 
 
 def _run_job(job, counter):
