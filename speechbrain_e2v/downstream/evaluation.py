@@ -187,7 +187,7 @@ def detail_entries(
     }
     return {
         "recall": {
-            names[i]: float(100 * confusion[i, i] / counts[i])
+            names[int(i)]: float(100 * confusion[i, i] / counts[i])
             for i in np.flatnonzero(counts)
         },
         "ece": expected_calibration_error(posteriors, run["reference"]),

@@ -88,7 +88,7 @@ def write_run(
     results: dict,
     runs: list[dict],
     targets: Targets,
-    speakers: dict[str, str | None],
+    speakers: Mapping[str, str | None],
     title: str,
 ) -> None:
     """Write ``predictions.csv``, then ``results.json``; print the table."""

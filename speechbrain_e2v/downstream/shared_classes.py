@@ -74,7 +74,7 @@ def meet(
     }
     of_corpus = {
         (data_set, name): common
-        if common in of_model.values()
+        if common is not None and common in of_model.values()
         else f"{common or name} (only the corpus)"
         for data_set, classes in corpus.classes.items()
         for name, common in labels.of_corpus(data_set, classes).items()
