@@ -1,8 +1,8 @@
 """E2VBrain: SpeechBrain's training loop with its traps closed.
 
 Every guard stands in one place: options in run_options.py, loaders in
-loaders.py, gradients in optimizer_step.py, checkpoints in checkpointing.py,
-frozen modules and the order of events here.
+loaders.py, gradients in optimizer_step.py, checkpoints in checkpointing.py and
+progress.py, frozen modules and the order of events here.
 """
 
 import itertools
@@ -27,15 +27,12 @@ from torch.utils.data import DataLoader
 
 from speechbrain_e2v.console import shows_progress
 from speechbrain_e2v.training import loaders
-from speechbrain_e2v.training.checkpointing import (
-    AtomicCheckpointer,
-    Progress,
-    checkpoint_is_due,
-)
+from speechbrain_e2v.training.checkpointing import AtomicCheckpointer
 from speechbrain_e2v.training.optimizer_step import (
     OptimizerStep,
     trainable_groups,
 )
+from speechbrain_e2v.training.progress import Progress, checkpoint_is_due
 from speechbrain_e2v.training.run_options import checked_options
 from speechbrain_e2v.training.seeding import stable_hash
 
