@@ -14,7 +14,7 @@ from speechbrain_e2v.corpora.audio_file import (
     AudioFile,
     open_audio,
 )
-from speechbrain_e2v.corpora.resampling import resample
+from speechbrain_e2v.corpora.resampling import StreamResampler, resample
 
 _logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def mono_blocks(
         last = round(stop * rate) if last is None else min(
             last, round(stop * rate))  # fmt: skip
     if last is not None and first >= last:
-        raise _nothing(path, file.frames or 0, rate, start, stop)
+        raise nothing_between(path, file.frames or 0, rate, start, stop)
     if first:
         file.skip(first)
     energy, mixed = 0.0, 0.0
@@ -110,13 +110,14 @@ def _check_end(
         raise AudioError(path, "empty", "no sample could be decoded")
 
 
-def _nothing(
+def nothing_between(
     path: str | os.PathLike,
     frames: int,
     rate: int,
     start: float | None,
     stop: float | None,
 ) -> AudioError:
+    """An error for an interval, seconds, that holds no sample of a file."""
     detail = f"{frames / rate:g} s long"
     if (start, stop) != (None, None):
         detail += f", asked for {start} to {stop} s"
@@ -172,3 +173,29 @@ def read_audio(
     torch.Size([8000])
     """
     return resample(*decode(path, start, stop, channel))
+
+
+def audio_blocks(
+    path: str | os.PathLike,
+    block_seconds: float = 30.0,
+    channel: int | None = None,
+) -> Iterator[torch.Tensor]:
+    """Read a file as consecutive pieces [S] of mono 16,000 Hz.
+
+    The pieces joined are what `read_audio` returns for the whole file.
+    Errors, warnings and `channel` are those of `read_audio`.
+
+    >>> path = getfixture("tmp_path") / "a.wav"
+    >>> soundfile.write(path, [[0.5, 0.0]] * 8000, 8000)
+    >>> sum(len(block) for block in audio_blocks(path, block_seconds=0.4))
+    16000
+    """
+    with open_audio(path) as file:
+        rate = file.samplerate
+        resampler = StreamResampler(rate, path)
+        size = max(1, round(block_seconds * rate))
+        for piece in mono_blocks(file, path, channel=channel, block=size):
+            if len(block := resampler.add(piece)):
+                yield block
+        if len(block := resampler.finish()):
+            yield block

@@ -100,8 +100,3 @@ class FfmpegAudio:
         for pipe in (self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
-
-
-def is_installed() -> bool:
-    """Whether the files of `FFMPEG_SUFFIXES` can be read here."""
-    return shutil.which("ffmpeg") is not None

@@ -8,11 +8,13 @@ change every feature of 44.1 and 48 kHz corpora, which now stay within 1e-6.
 """
 
 import math
+import os
 from functools import lru_cache
 
 import numpy as np
 import torch
 
+from speechbrain_e2v.corpora.audio_file import check_rate
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
 
 _ZERO_CROSSINGS = 6
@@ -66,3 +68,48 @@ def _taps(up: int, down: int) -> np.ndarray:
     window = np.cos(time * (np.pi / 2 / _ZERO_CROSSINGS)) ** 2
     # resample_poly multiplies by `up` again.
     return (np.sinc(time) * window * crossing).astype(np.float32)
+
+
+class StreamResampler:
+    """Resamples a stream to 16,000 Hz, as if it were one waveform.
+
+    Every piece is resampled together with the samples around it that its
+    first and last outputs depend on. An AudioError names a `rate` that no
+    recording has.
+
+    >>> resampler = StreamResampler(8000)
+    >>> len(resampler.add(torch.zeros(800))) + len(resampler.finish())
+    1600
+    """
+
+    def __init__(self, rate: int, name: str | os.PathLike = "stream") -> None:
+        check_rate(name, rate)
+        self._rate = rate
+        self._period_out, self._period = ratio(rate)
+        self._edge = math.ceil(reach(rate) / self._period) * self._period
+        self._held = torch.zeros(0)  # edge before the piece, and what is new
+        self._before = 0
+
+    def add(self, wav: torch.Tensor) -> torch.Tensor:
+        """Take samples [S]; give what does not depend on later ones."""
+        if self._rate == SAMPLE_RATE:
+            return wav
+        held = self._held = torch.cat([self._held, wav])
+        ready = len(held) - self._before - self._edge
+        ready -= ready % self._period
+        if ready <= 0:
+            return held[:0]
+        end = self._before + ready
+        start = self._before // self._period * self._period_out
+        stop = start + ready // self._period * self._period_out
+        found = resample(held[: end + self._edge], self._rate)[start:stop]
+        self._before = min(self._edge, end)
+        self._held = held[end - self._before :].clone()
+        return found
+
+    def finish(self) -> torch.Tensor:
+        """Give the last samples."""
+        if self._rate == SAMPLE_RATE or not len(self._held):
+            return self._held
+        start = self._before // self._period * self._period_out
+        return resample(self._held, self._rate)[start:]

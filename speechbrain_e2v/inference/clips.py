@@ -9,7 +9,11 @@ from typing import TypeAlias
 import numpy as np
 import torch
 
-from speechbrain_e2v.corpora.audio import AudioError, read_audio
+from speechbrain_e2v.corpora.audio import (
+    AudioError,
+    nothing_between,
+    read_audio,
+)
 from speechbrain_e2v.corpora.audio_file import check_rate
 from speechbrain_e2v.corpora.audio_header import AudioInfo
 from speechbrain_e2v.corpora.audio_info import audio_infos
@@ -170,10 +174,13 @@ def _samples(
         if clip.stop is not None:
             stop = min(stop, round(clip.stop * header.sample_rate))
         if stop <= start:
-            detail = f"{header.duration:g} s long"
-            if (clip.start, clip.stop) != (None, None):
-                detail += f", asked for {clip.start} to {clip.stop} s"
-            return AudioError(clip.source, "empty", detail)
+            return nothing_between(
+                clip.source,
+                header.num_samples,
+                header.sample_rate,
+                clip.start,
+                clip.stop,
+            )
         samples = math.ceil((stop - start) * SAMPLE_RATE / header.sample_rate)
     if samples < minimum:
         return TooShort(clip.source, samples, minimum)

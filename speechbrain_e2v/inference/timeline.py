@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from speechbrain_e2v.inference.audio_blocks import audio_blocks
+from speechbrain_e2v.corpora.audio import audio_blocks
 from speechbrain_e2v.inference.classifier import EmotionClassifier
+from speechbrain_e2v.inference.speech_windows import Piece
 from speechbrain_e2v.inference.streaming import (
     SILENCE,
     SILENCE_DB,
     Cell,
-    Piece,
     StreamingClassifier,
 )
 from speechbrain_e2v.lobes.lengths import MIN_SAMPLES, SAMPLE_RATE

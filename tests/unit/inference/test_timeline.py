@@ -14,7 +14,7 @@ from unit.inference.voices import joined, voice
 
 from speechbrain_e2v.corpora.audio import read_audio
 from speechbrain_e2v.inference.classifier import EmotionClassifier
-from speechbrain_e2v.inference.streaming import Piece
+from speechbrain_e2v.inference.speech_windows import Piece
 from speechbrain_e2v.inference.timeline import (
     Segment,
     emotion_timeline,

@@ -6,8 +6,7 @@ import soundfile
 import torch
 from unit.inference.tiny import noise
 
-from speechbrain_e2v.corpora.audio import AudioError, read_audio
-from speechbrain_e2v.inference.audio_blocks import audio_blocks
+from speechbrain_e2v.corpora.audio import AudioError, audio_blocks, read_audio
 
 
 @pytest.mark.parametrize("rate", [16000, 8000, 11025, 22050, 44100, 48000])
