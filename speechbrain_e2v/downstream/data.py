@@ -23,6 +23,7 @@ from speechbrain_e2v.corpora.protocols import (
 from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.downstream.cross_validation import Trainer
 from speechbrain_e2v.downstream.feature_cache import cached_features
+from speechbrain_e2v.downstream.upstreams import Upstream
 from speechbrain_e2v.training.experiment import Experiment
 
 KEYS = (
@@ -81,6 +82,7 @@ def prepare_data(
     hparams = experiment.hparams
     device = checked_device(experiment, (*KEYS, *more_keys))
     upstream = hparams["upstream"](device=device)
+    _demand_layers(hparams.get("head"), upstream)
     corpus = corpus.as_asked(*(hparams.get(key) for key in OPTIONAL_KEYS))
     corpus = corpus.bound_to(hparams["data_folder"])
     experiment.make_folder()
@@ -103,6 +105,17 @@ def prepare_data(
     return DownstreamData(
         corpus, manifest, utterances, folds, store, upstream, started
     )
+
+
+def _demand_layers(head: Any, upstream: Upstream) -> None:
+    """Refuse a head that weighs another number of layers than there are."""
+    expected = getattr(head, "keywords", {}).get("num_layers")
+    found = upstream.description.get("layers")
+    if expected is not None and found != expected:
+        raise ValueError(
+            f"num_layers is {expected}, but {upstream.description['kind']} "
+            + (f"has {found}: --num_layers {found}" if found else "has none")
+        )
 
 
 def require_learning(

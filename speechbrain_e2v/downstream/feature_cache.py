@@ -11,13 +11,13 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import torch
 
 from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.corpora.audio import read_audio
 from speechbrain_e2v.corpora.utterance import Utterance
+from speechbrain_e2v.downstream.upstreams import Upstream
 from speechbrain_e2v.files.digest import file_sha256
 from speechbrain_e2v.files.lock import FolderInUse, sole_writer
 from speechbrain_e2v.inference.feature_index import INDEX
@@ -26,15 +26,6 @@ from speechbrain_e2v.lobes.batching import batches_by_length
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
 
 _FORMAT = 2
-
-
-class Upstream(Protocol):
-    """See :mod:`speechbrain_e2v.downstream.upstreams`."""
-
-    digest: str
-
-    def extract(self, waveforms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Frames [T, D] of each waveform [S]."""
 
 
 def audio_digest(utterances: Sequence[Utterance], progress: bool = True) -> str:
@@ -66,7 +57,7 @@ def cached_features(
     computing is waited for.
 
     >>> import soundfile
-    >>> from speechbrain_e2v.downstream.mfcc import MfccStatistics
+    >>> from speechbrain_e2v.downstream.upstreams.mfcc import MfccStatistics
     >>> tmp = getfixture("tmp_path")
     >>> soundfile.write(tmp / "a.wav", [0.1, -0.1] * 4000, 16000)
     >>> rows = [Utterance("a", str(tmp / "a.wav"), duration=0.5)]

@@ -27,6 +27,12 @@ from speechbrain.utils.run_opts import RunOptions
 from speechbrain_e2v import console
 from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.training.devices import usable_device
+from speechbrain_e2v.training.upstream_yaml import (
+    NAME,
+    take_upstream,
+    upstream_file,
+    with_upstream,
+)
 from speechbrain_e2v.training.yaml_bases import merged_yaml
 
 
@@ -76,7 +82,8 @@ def load_experiment(
 
     `known_keys` are the top-level keys that the caller uses, or what gives them
     for the loaded yaml; a key that another line of the yaml refers to is known,
-    too.
+    too. ``--upstream NAME`` puts another encoder under the experiment, see
+    `training.upstream_yaml`.
 
     Raises ValueError for a missing yaml, an unknown key, an option without a
     value, or a placeholder that nobody filled: named, with the way out.
@@ -86,7 +93,8 @@ def load_experiment(
     >>> load_experiment([str(path), "--lr", "0.2"], ["seed", "lr"]).hparams
     {'seed': 1, 'lr': 0.2}
     """
-    file, run_opts, overrides = sb.parse_arguments(argv)
+    upstream, options = take_upstream(argv)
+    file, run_opts, overrides = sb.parse_arguments(options)
     file = Path(file)
     if not file.is_file():
         there = sorted(str(path) for path in file.parent.glob("*.yaml"))
@@ -96,9 +104,12 @@ def load_experiment(
         )
     if run_opts.device:
         usable_device(run_opts.device)
-    _check_overrides(argv, overrides)
+    _check_overrides(options, overrides)
     try:
         text = merged_yaml(file)
+        if upstream is not None:
+            found = upstream_file(upstream, file)
+            text = with_upstream(text, found, file)
         try:
             hparams = load_hyperpyyaml(_stream(file, text), overrides)
         except (KeyError, ValueError) as error:
@@ -106,7 +117,7 @@ def load_experiment(
     except YAMLError as error:
         raise ValueError(f"{file} is not readable: {error}") from error
     used = known_keys(hparams) if callable(known_keys) else known_keys
-    known = {*used, *re.findall(r"<(\w+)", text)}
+    known = {*used, NAME, *re.findall(r"<(\w+)", text)}
     for key in hparams:
         if key not in known and not key.startswith("__"):
             raise ValueError(f"{file}: unknown key {_hint(key, known)}")

@@ -15,7 +15,7 @@ from speechbrain_e2v.downstream.export import (
     classifier_from_run,
     read_head,
 )
-from speechbrain_e2v.downstream.upstreams import trained_encoder
+from speechbrain_e2v.downstream.upstreams.encoder import trained_encoder
 from speechbrain_e2v.inference.calibration import calibrate
 from speechbrain_e2v.inference.classifier import EmotionClassifier
 from speechbrain_e2v.inference.classifier_folder import write_classifier

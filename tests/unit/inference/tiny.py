@@ -10,7 +10,10 @@ import torch
 from speechbrain_e2v.corpora.manifest import Utterance, write_manifest
 from speechbrain_e2v.corpora.protocols import make_folds
 from speechbrain_e2v.downstream.fold_result import save_head
-from speechbrain_e2v.downstream.upstreams import FrozenEncoder, trained_encoder
+from speechbrain_e2v.downstream.upstreams.encoder import (
+    FrozenEncoder,
+    trained_encoder,
+)
 from speechbrain_e2v.inference.trained import TrainedClassifier, corpus_labels
 from speechbrain_e2v.lobes.embedding import (
     EmbeddingClassifier,

@@ -4,7 +4,7 @@ import pytest
 import torch
 from unit.inference.tiny import tiny_encoder
 
-from speechbrain_e2v.downstream.upstreams import FrozenEncoder
+from speechbrain_e2v.downstream.upstreams.encoder import FrozenEncoder
 from speechbrain_e2v.lobes.embedding import (
     EmbeddingClassifier,
     UtteranceEmbedding,

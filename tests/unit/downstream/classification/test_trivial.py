@@ -8,8 +8,8 @@ from speechbrain_e2v.corpora.protocols import Fold
 from speechbrain_e2v.downstream.classification.targets import ClassTargets
 from speechbrain_e2v.downstream.classification.trivial import TrivialTrainer
 from speechbrain_e2v.downstream.cross_validation import cross_validate
-from speechbrain_e2v.downstream.no_features import NoFeatures
 from speechbrain_e2v.downstream.results import summarise
+from speechbrain_e2v.downstream.upstreams.no_features import NoFeatures
 from speechbrain_e2v.inference.feature_store import FeatureStore, write_features
 
 # 600 utterances: 60 %, 30 %, 10 %, and a class that training has not.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from speechbrain_e2v.downstream.egemaps import Egemaps
+from speechbrain_e2v.downstream.upstreams.egemaps import Egemaps
 
 
 def voice(seconds, pitch, seed=0):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from speechbrain_e2v.downstream.upstreams import (
+from speechbrain_e2v.downstream.upstreams.encoder import (
     FrozenEncoder,
     random_encoder,
     trained_encoder,

@@ -1,10 +1,4 @@
-"""What turns waveforms into frozen features.
-
-An upstream has ``digest`` (of all that its features depend on, the audio
-excepted), ``dim``, ``description`` (for ``results.json``) and
-``extract(list of waveforms [S]) -> list of [T, D]``. Here are the two with an
-encoder; :mod:`speechbrain_e2v.downstream.mfcc` has one without.
-"""
+"""Encoders of this package, trained or at random."""
 
 import hashlib
 from collections.abc import Sequence
@@ -67,7 +61,9 @@ WeightedSumHead`). `description` is what ``results.json`` shall say about the
             "weights_sha256": digest,
             "layer": layer,
             "layers": layers,
+            "parameters": sum(p.numel() for p in encoder.parameters()),
             "preprocessing": _PREPROCESSING,
+            "batching": "padded, and padding masked: it changes nothing",
         }
         kept = "all" if layer == "weighted" else layer
         text = f"{digest}|{kept}|{_PREPROCESSING}"

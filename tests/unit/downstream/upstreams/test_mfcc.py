@@ -3,7 +3,7 @@
 import torch
 import torchaudio
 
-from speechbrain_e2v.downstream.mfcc import MfccStatistics
+from speechbrain_e2v.downstream.upstreams.mfcc import MfccStatistics
 
 
 def test_statistics_equal_a_direct_computation():
