@@ -17,7 +17,7 @@ import torch
 from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.corpora.audio import read_audio
 from speechbrain_e2v.corpora.utterance import Utterance
-from speechbrain_e2v.downstream.upstreams import Upstream
+from speechbrain_e2v.downstream.upstreams import Extractor
 from speechbrain_e2v.files.digest import file_sha256
 from speechbrain_e2v.files.lock import FolderInUse, sole_writer
 from speechbrain_e2v.inference.feature_index import INDEX
@@ -46,7 +46,7 @@ def audio_digest(utterances: Sequence[Utterance], progress: bool = True) -> str:
 
 def cached_features(
     folder: str | Path,
-    upstream: Upstream,
+    upstream: Extractor,
     utterances: Sequence[Utterance],
     batch_seconds: float = 60.0,
     progress: bool = True,
@@ -86,7 +86,7 @@ def cached_features(
 
 def _fill(
     store: Path,
-    upstream: Upstream,
+    upstream: Extractor,
     utterances: Sequence[Utterance],
     batch_seconds: float,
     progress: bool,

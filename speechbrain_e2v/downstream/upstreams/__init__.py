@@ -10,18 +10,25 @@ from typing import Any, Protocol
 import torch
 
 
-class Upstream(Protocol):
+class Extractor(Protocol):
     """Waveforms in, features out, whatever a waveform is batched with.
 
-    ``digest`` is one of all that the features depend on, the audio excepted;
+    ``digest`` is one of all that the features depend on, the audio excepted.
+    """
+
+    digest: str
+
+    def extract(self, waveforms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Frames [T, D], or one vector [D], of each waveform [S], 16 kHz."""
+
+
+class Upstream(Extractor, Protocol):
+    """An extractor that results can tell of.
+
     ``dim`` is D. ``description`` is the entry of ``results.json``: ``kind``,
     and of networks ``parameters`` (count), ``layer``, ``layers`` and
     ``batching``, which says why padding does not matter.
     """
 
-    digest: str
     dim: int
     description: dict[str, Any]
-
-    def extract(self, waveforms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Frames [T, D], or one vector [D], of each waveform [S], 16 kHz."""
