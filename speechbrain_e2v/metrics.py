@@ -5,6 +5,7 @@ wa           weighted accuracy: correct / all (plain accuracy)
 ua           unweighted accuracy: mean over classes of the recall
 wf1          mean over classes of F1, weighted by the class's share
 macro_f1     mean over classes of F1, every class alike
+recall       of one class: its correct / all of it
 pooled       computed once from the predictions of all folds together
 fold spread  mean, standard deviation, least and largest fold score
 interval     95 % of the pooled score when speakers are drawn again
@@ -111,6 +112,21 @@ def confusion_matrix(
     return sklearn_confusion(reference, predicted, labels=range(n_classes))
 
 
+def recalls(confusion: NDArray) -> list[tuple[int, float]]:
+    """Class and its recall in percent, of the classes that are tested.
+
+    ``confusion`` [C, C] has a row a reference.
+
+    >>> recalls(np.array([[3, 1, 0], [0, 0, 0], [0, 2, 2]]))
+    [(0, 75.0), (2, 50.0)]
+    """
+    support = confusion.sum(axis=1)
+    return [
+        (int(code), 100.0 * float(confusion[code, code] / support[code]))
+        for code in np.flatnonzero(support)
+    ]
+
+
 def fold_spread(scores: Sequence[float]) -> dict[str, float]:
     """Mean, deviation (n - 1; 0 of a single fold), least and largest score.
 
@@ -178,11 +194,26 @@ def speaker_intervals(
     utterances would promise too much. With few speakers (EmoDB has ten) even
     these intervals are rough. ``None`` for fewer than two speakers.
     """
+    each = speaker_confusions(reference, predicted, speakers, n_classes)
+    return drawn_intervals(each, scores_of_confusions, draws, seed)
+
+
+def speaker_confusions(
+    reference: ArrayLike,
+    predicted: ArrayLike,
+    speakers: Sequence[str],
+    n_classes: int,
+) -> NDArray:
+    """Confusions [S, C, C] of each speaker, in order of name.
+
+    >>> speaker_confusions([0, 1, 1], [0, 0, 1], "aab", 2)[1].tolist()
+    [[0.0, 0.0], [0.0, 1.0]]
+    """
     reference, predicted = _checked(reference, predicted)
     owner = np.unique(list(speakers), return_inverse=True)[1]
     each = np.zeros((owner.max() + 1, n_classes, n_classes))
     np.add.at(each, (owner, reference, predicted), 1)
-    return drawn_intervals(each, scores_of_confusions, draws, seed)
+    return each
 
 
 def drawn_intervals(

@@ -141,8 +141,34 @@ def summarise(
         ),
         "fold_spread": _spread(folds),
         "seed_spread": _spread(pooled),
+        "speaker_spread": speaker_spread(runs, targets, speakers),
         **targets.counts(seeds[0], runs),
         "n_predictions": len(tested),
+    }
+
+
+def speaker_spread(
+    runs: list[dict], targets: Targets, speakers: Mapping[str, str | None]
+) -> dict | None:
+    """Each score over speakers: mean, sd, lowest and highest; and how many.
+
+    A speaker's score is of all predictions of this voice, whatever fold and
+    seed; utterances of unknown speakers are left out. ``None`` for fewer than
+    two known speakers.
+    """
+    columns = [_joined(runs, k) for k in ("test", "reference", "predicted")]
+    known = [
+        (speaker, *pair)
+        for name, *pair in zip(*columns, strict=True)
+        if (speaker := speakers.get(name))
+    ]
+    if len({speaker for speaker, *_ in known}) < 2:
+        return None
+    voices, reference, predicted = zip(*known, strict=True)
+    scores = targets.speaker_scores(reference, predicted, voices)
+    return {
+        "speakers": len(set(voices)),
+        "scores": {name: fold_spread(each) for name, each in scores.items()},
     }
 
 
@@ -281,4 +307,18 @@ def score_table(results: dict, targets: Targets) -> str:
             speakers = f"{low:.{digits_of_ends}f} to {high:.{digits_of_ends}f}"
         pooled = f"{results['pooled'][name]:.{digits}f}"
         lines.append(f"{title:{width}}{pooled:>8}   {folds:<40}{speakers}")
-    return "\n".join(lines)
+    if results["speaker_spread"] is not None:
+        lines.append(_speaker_line(results["speaker_spread"], targets))
+    return "\n".join([*lines, *targets.detail_lines(results)])
+
+
+def _speaker_line(spread: Mapping, targets: Targets) -> str:
+    name, each = next(iter(spread["scores"].items()))
+    digits = targets.decimals(name)
+    mean, sd, low, high = (
+        f"{each[key]:.{digits}f}" for key in ("mean", "sd", "min", "max")
+    )
+    return (
+        f"{spread['speakers']} speakers: {name.upper()} {mean} +- {sd}  "
+        f"({low} to {high})"
+    )

@@ -35,8 +35,16 @@ class Targets(Protocol):
     ) -> Intervals | None:
         """95 % of each score; ``None`` for fewer than two speakers."""
 
+    def speaker_scores(
+        self, reference: Sequence, predicted: Sequence, speakers: Sequence[str]
+    ) -> dict[str, list[float]]:
+        """Of each speaker, what makes sense of one's few utterances."""
+
     def counts(self, first: list[dict], runs: list[dict]) -> dict:
         """What ``results.json`` says of the runs of one seed and of all."""
+
+    def detail_lines(self, results: Mapping) -> list[str]:
+        """What the terminal says of ``counts`` below the scores."""
 
     def decimals(self, score: str) -> int:
         """Digits to show of a score."""

@@ -1,8 +1,9 @@
 """What a score has to beat, computed of the labels where nobody ran it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 
@@ -12,13 +13,22 @@ from speechbrain_e2v.metrics import (
     SCORES,
     floor_confusions,
     fold_spread,
+    recalls,
     scores_of_confusions,
 )
-from speechbrain_e2v.report.predictions import read_predictions
+from speechbrain_e2v.report.predictions import (
+    PAIRS,
+    Predictions,
+    read_predictions,
+)
 from speechbrain_e2v.report.results_file import Spread
-from speechbrain_e2v.report.rows import ResultRow, in_order
+from speechbrain_e2v.report.rows import (
+    CONSTANT,
+    PRIOR,
+    ResultRow,
+    in_order,
+)
 
-CONSTANT, PRIOR = "constant", "prior"
 PREDICTOR = "of the labels tested"
 _Scores = dict[str, float]
 
@@ -33,23 +43,56 @@ def with_floors(rows: Iterable[ResultRow]) -> list[ResultRow]:
     """
     rows = in_order(rows)
     found = list(rows)
-    for _, group in groupby(rows, lambda row: (row.corpus, row.protocol)):
-        for some in _by_task(list(group)):
-            names = {row.features for row in some}
-            first = next((r for r in some if _predictions(r).is_file()), None)
-            if first is None or {CONSTANT, PRIOR} <= names:
-                continue
-            made = _rated(first) if first.scales else _classified(first)
-            found += [row for row in made if row.features not in names]
+    for some in experiments(rows):
+        names = {row.features for row in some}
+        first = next((r for r in some if _predictions(r).is_file()), None)
+        if first is None or {CONSTANT, PRIOR} <= names:
+            continue
+        made = _rated(first) if first.scales else _classified(first)
+        found += [row for row in made if row.features not in names]
     return in_order(found)
 
 
-def _by_task(rows: list[ResultRow]) -> list[list[ResultRow]]:
-    rated = [row for row in rows if row.scales]
-    return [some for some in ([r for r in rows if not r.scales], rated) if some]
+def experiments(rows: Iterable[ResultRow]) -> Iterator[list[ResultRow]]:
+    """Rows that can be compared: of one corpus, protocol and task."""
+    for _, group in groupby(
+        in_order(rows), lambda row: (row.corpus, row.protocol)
+    ):
+        here = list(group)
+        for rated in (False, True):
+            some = [row for row in here if bool(row.scales) == rated]
+            if some:
+                yield some
 
 
-def _predictions(row: ResultRow):
+def predictions_of(row: ResultRow) -> Predictions | None:
+    """What a row says of every utterance, one that was computed too.
+
+    ``None`` without a ``predictions.csv``, and of a computed prior: that is
+    what is to be expected of draws that nobody made.
+    """
+    path = _predictions(row)
+    if not path.is_file() or (row.computed and row.floor == PRIOR):
+        return None
+    if not row.scales:
+        found = read_predictions(path, PAIRS)
+        if row.computed:
+            names, counts = np.unique(found["reference"], return_counts=True)
+            most = str(names[counts.argmax()])
+            found["predicted"] = [most] * len(found["id"])
+        return found
+    kinds = ("reference", "predicted")
+    columns = [f"{kind}({rating})" for rating in row.scales for kind in kinds]
+    found = read_predictions(path, columns)
+    if row.computed:
+        for rating in row.scales:
+            values = np.array(found[f"reference({rating})"], dtype=float)
+            mean = repr(float(values.mean()))
+            found[f"predicted({rating})"] = [mean] * len(values)
+    return found
+
+
+def _predictions(row: ResultRow) -> Path:
     return row.folder / "predictions.csv"
 
 
@@ -63,12 +106,14 @@ def _classified(row: ResultRow) -> list[ResultRow]:
     for name, each in floor_confusions(counts).items():  # [F, C, C]
         of_folds = scores_of_confusions(each)
         pooled = scores_of_confusions(each.sum(axis=0, keepdims=True))
+        recall = recalls(each.sum(axis=0))
         made.append(
             _floor(
                 row,
                 name,
                 {score: float(pooled[score][0]) for score in SCORES},
                 {score: of_folds[score].tolist() for score in SCORES},
+                {str(classes[code]): value for code, value in recall},
             )
         )
     return made
@@ -100,7 +145,11 @@ def _first_seed(row: ResultRow, columns: list[str]) -> dict[str, list[str]]:
 
 
 def _floor(
-    row: ResultRow, name: str, pooled: _Scores, folds: dict[str, list[float]]
+    row: ResultRow,
+    name: str,
+    pooled: _Scores,
+    folds: dict[str, list[float]],
+    recall: _Scores | None = None,
 ) -> ResultRow:
     spread = {score: Spread(**fold_spread(folds[score])) for score in folds}
     means = {score: spread[score].mean for score in spread}
@@ -116,4 +165,7 @@ def _floor(
         caveats=(),
         seeds=1,
         computed=True,
+        recall=recall or {},
+        calibration=None,
+        speaker_spread=None,
     )

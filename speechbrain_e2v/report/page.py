@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 
 from speechbrain_e2v.report.caveats import caveat_letters, legend
+from speechbrain_e2v.report.comparisons import against_floors, comparisons
 from speechbrain_e2v.report.formats import markdown_text
 from speechbrain_e2v.report.rows import ResultRow
 from speechbrain_e2v.report.tables import (
     Missing,
-    comparisons,
     folds_table,
     overview,
     polarity_overview,
+    profile,
     rating_overview,
 )
 
@@ -26,8 +27,21 @@ expected of classes drawn by their frequency) are, where nobody ran them,
 computed of the labels that are tested.
 """
 _PAIRS = """Of pooled scores. p: two-sided, predictions of whole speakers
-swapped; not corrected for the number of comparisons. With few speakers it
-cannot be small: S speakers give at least 2 / 2^S.
+swapped; and corrected by Holm for all lines of this table. With few speakers
+it cannot be small: S speakers give at least 2 / 2^S.
+"""
+_FLOORS = """Every row against the best floor of its corpus and protocol, the
+constant and the MFCC statistics, on the same utterances, pooled. p: two-sided,
+whole speakers swapped (how many there are), and McNemar's exact test, each
+utterance counted once (how many only the row, and only the floor, has right);
+both corrected by Holm for all rows, each of the three questions apart.
+"Better" is p of at most 0.02 by speakers, and by utterances where WA is the
+score; "not better" what has a larger p even without the correction.
+"""
+_PROFILE = """Recall of every class in percent of its utterances; mean,
+deviation and range of the accuracy of each speaker; ECE, the expected
+calibration error in percent over 15 bins of equal width, beside the mean
+confidence.
 """
 _RATINGS = """CCC and r of -1 to 1, MAE in units of the scale; mean over folds,
 and in parentheses pooled over folds with the 95 % interval when speakers are
@@ -60,6 +74,8 @@ def results_page(
     if classified:
         parts.append("\n## Over folds\n")
         parts.append(folds_table(classified, metric).markdown())
+        parts.append(f"\n## Classes and speakers\n\n{_PROFILE}")
+        parts.append(profile(classified).markdown())
         pairs = comparisons(classified, metric)
         if pairs.rows:
             parts.append(f"\n## Paired differences\n\n{_PAIRS}")
@@ -70,6 +86,9 @@ def results_page(
         polarity = polarity_overview(rated)
         if polarity.rows:
             parts += ["\n" + _POLARITY, polarity.markdown()]
+    tested = against_floors([*classified, *rated])
+    if tested.rows:
+        parts += [f"\n## Against the floors\n\n{_FLOORS}", tested.markdown()]
     return "\n".join(parts) + "\n"
 
 

@@ -60,6 +60,20 @@ class Headline(msgspec.Struct):
     averaged: str = msgspec.field(name="is")
 
 
+class Calibration(msgspec.Struct):
+    """How far probabilities can be believed, percent."""
+
+    ece: float
+    confidence: float
+
+
+class SpeakerSpread(msgspec.Struct):
+    """Scores over speakers."""
+
+    speakers: _Positive
+    scores: dict[str, Spread]
+
+
 class Results(msgspec.Struct):
     """One experiment; a regression has ``regressor`` and ``scales``."""
 
@@ -78,6 +92,9 @@ class Results(msgspec.Struct):
     n_tested: _Count = 0
     conversation: dict[str, Any] | None = None
     headline: Headline | None = None
+    recall: _Scores = {}
+    calibration: Calibration | None = None
+    speaker_spread: SpeakerSpread | None = None
 
 
 def read_results(path: str | Path) -> Results:

@@ -1,19 +1,22 @@
 """What a table needs of a results.json, whatever was predicted."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from speechbrain_e2v.downstream.results import MEAN_OVER_FOLDS, POOLED
 from speechbrain_e2v.report.jobs import read_note
 from speechbrain_e2v.report.paper import PaperRow, paper_row
 from speechbrain_e2v.report.results_file import (
+    Calibration,
     Headline,
     Made,
     Results,
+    SpeakerSpread,
     Spread,
     read_results,
 )
+from speechbrain_e2v.report.verdict import FloorTest
 
 _FEATURES = {
     "statistics of MFCCs": "MFCC statistics",
@@ -26,6 +29,8 @@ _WITHOUT_FEATURES = {
 }
 BASELINES = (*_WITHOUT_FEATURES.values(), *_FEATURES.values())
 """Columns of what hears nothing or has learned nothing, lowest first."""
+
+CONSTANT, PRIOR, MFCC = BASELINES[:3]
 
 
 @dataclass(frozen=True)
@@ -54,11 +59,37 @@ class ResultRow:
     utterances: int
     folder: Path
     computed: bool = False  # of the labels alone, see floors
+    recall: dict[str, float] = field(default_factory=dict)  # of each class
+    calibration: Calibration | None = None  # of files since 0.1.0
+    speaker_spread: SpeakerSpread | None = None
+    tests: tuple[FloorTest, ...] = ()  # see floor_tests
 
     @property
     def paper(self) -> PaperRow | None:
         """The paper's row of this corpus and protocol."""
         return paper_row(self.corpus, self.protocol)
+
+    @property
+    def floor(self) -> str | None:
+        """Which of the :data:`BASELINES` it is, if any."""
+        if self.trained:
+            return None
+        names = (self.features, self.features.partition(" (")[0])
+        return next((name for name in names if name in BASELINES), None)
+
+    def warning(self, score: str) -> str | None:
+        """The lowest floor that it is not better than, in words.
+
+        Floors themselves are measured by those that hear nothing.
+        """
+        floors = BASELINES if self.floor is None else (CONSTANT, PRIOR)
+        found = [
+            test.verdict
+            for floor in floors
+            for test in self.tests
+            if (test.floor, test.score) == (floor, score)
+        ]
+        return next((v for v in found if v.startswith("not better")), None)
 
     def difference(self, metric: str) -> float | None:
         """Points above the paper, None where there is nothing to compare.
@@ -184,6 +215,9 @@ def _read(path: Path) -> ResultRow:
         seeds=len(results.seeds),
         utterances=utterances,
         folder=path.parent,
+        recall=results.recall,
+        calibration=results.calibration,
+        speaker_spread=results.speaker_spread,
     )
 
 

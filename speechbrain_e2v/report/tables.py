@@ -1,6 +1,5 @@
 """The tables that results become."""
 
-import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -20,12 +19,9 @@ from speechbrain_e2v.report.caveats import (
 )
 from speechbrain_e2v.report.formats import Table
 from speechbrain_e2v.report.paper import paper_row
-from speechbrain_e2v.report.predictions import read_predictions
 from speechbrain_e2v.report.rows import ResultRow, baselines_first
-from speechbrain_e2v.report.significance import paired_difference
 
 _EXPERIMENT = ("corpus", "protocol", "features")
-_COUNTS = ("folds", "seeds", "utterances")
 
 
 @dataclass(frozen=True)
@@ -64,8 +60,9 @@ def overview(
     """One line per corpus and protocol, one column per kind of features.
 
     Cells are ``mean over folds (pooled score [95 % interval by speaker])``, or
-    the latter alone where it is the headline; ``letters`` are of
-    :func:`caveat_letters`, those of ``rows`` unless given.
+    the latter alone where it is the headline, and the floor that the row is not
+    better than; ``letters`` are of :func:`caveat_letters`, those of ``rows``
+    unless given.
     """
     letters = caveat_letters(rows) if letters is None else letters
     named = [row.features for row in rows]
@@ -111,79 +108,44 @@ def folds_table(rows: Iterable[ResultRow], metric: str = "auto") -> Table:
         spread = row.fold_spread[name]
         lines.append(
             (*_experiment(row), row.predictor)
-            + tuple(_number(row.pooled[score]) for score in SCORES[:3])
+            + tuple(_number(row.pooled[score]) for score in SCORES)
             + (f"{spread.mean:.2f} +- {spread.sd:.2f}",)
             + (f"{spread.min:.2f} to {spread.max:.2f}",)
             + (f"{row.folds} x {row.seeds}",)
         )
     header = (*_EXPERIMENT, "classifier", "WA pooled", "UA pooled",
-              "WF1 pooled", "folds: mean +- sd", "folds: range",
+              "WF1 pooled", "MACRO-F1 pooled", "folds: mean +- sd",
+              "folds: range",
               "folds x seeds")  # fmt: skip
     return Table(header, tuple(lines))
 
 
-def comparisons(rows: Iterable[ResultRow], metric: str = "auto") -> Table:
-    """Every two kinds of features on the same utterances, pooled.
+def profile(rows: Iterable[ResultRow]) -> Table:
+    """What one score hides: classes, speakers, and how sure it was.
 
-    Reads ``predictions.csv`` beside each ``results.json``; p is not corrected
-    for the number of comparisons.
+    Of classifications. Recall is of all predictions, one class after another;
+    accuracy of each speaker; the expected calibration error beside the mean
+    confidence. Files of version 0.1.0 lack them.
     """
-    lines = []
-    for _, group in itertools.groupby(
-        rows, key=lambda row: (row.corpus, row.protocol)
-    ):
-        ordered = sorted(
-            (row for row in group if not row.computed),
-            key=lambda row: baselines_first(row.features),
-        )
-        if len(ordered) < 2:
-            continue
-        read = {
-            id(row): read_predictions(row.folder / "predictions.csv")
-            for row in ordered
-        }
-        for worse, better in itertools.combinations(ordered, 2):
-            name = main_metric(better.corpus, better.protocol, metric)
-            found = paired_difference(read[id(better)], read[id(worse)], name)
-            interval = NOTHING
-            if found.interval95 is not None:
-                interval = "{:+.1f} to {:+.1f}".format(*found.interval95)
-            lines.append(
-                (
-                    better.corpus,
-                    better.protocol,
-                    f"{better.features} - {worse.features}",
-                    f"{name.upper()} {found.difference:+.2f}",
-                    interval,
-                    f"{found.p:.4f}",
-                    str(found.speakers),
-                )
-            )
-    header = ("corpus", "protocol", "difference of", "points",
-              "95 % over speakers", "p", "speakers")  # fmt: skip
-    return Table(header, tuple(lines))
-
-
-def details(rows: Iterable[ResultRow]) -> Table:
-    """One line per classification, every score: for a spreadsheet.
-
-    A score by its name alone is pooled over folds; ``averaged`` says which
-    average is compared with the paper's.
-    """
-    header = [*_EXPERIMENT, "classifier", *_COUNTS]
-    for name in SCORES:
-        header += [f"{name}_paper", name, f"{name}_minus_paper"]
-        header += [f"{name}_fold_mean", f"{name}_fold_sd"]
-        header += [f"{name}_low95", f"{name}_high95"]
     lines = []
     for row in rows:
-        line = [*_experiment(row), row.predictor, *_counts(row)]
-        printed = row.paper.scores if row.paper else {}
-        for name in SCORES:
-            values = [printed.get(name), row.pooled[name], row.difference(name)]
-            line += [_plain(v, 2) for v in (*values, *_spread(row, name))]
-        lines.append((*line, row.averaged, "; ".join(row.caveats)))
-    return Table((*header, "averaged", "marks"), tuple(lines))
+        spread = row.speaker_spread
+        recall = ", ".join(f"{n} {v:.0f}" for n, v in row.recall.items())
+        speakers = NOTHING
+        if spread is not None:
+            wa = spread.scores["wa"]
+            speakers = (
+                f"{wa.mean:.1f} +- {wa.sd:.1f} ({wa.min:.1f} to {wa.max:.1f})"
+            )
+        lines.append(
+            (*_experiment(row), _number(row.pooled["macro_f1"]))
+            + (speakers,)
+            + tuple(_number(value) for value in of_calibration(row))
+            + (recall or NOTHING,)
+        )
+    header = (*_EXPERIMENT, "MACRO-F1 pooled", "WA of each speaker", "ECE",
+              "confidence", "recall")  # fmt: skip
+    return Table(header, tuple(lines))
 
 
 def rating_overview(
@@ -197,13 +159,15 @@ def rating_overview(
             rating,
             *(_rating_cell(row, f"{score}_{rating}") for score in CORRELATIONS),
             f"{row.utterances} ({row.folds} x {row.seeds})",
+            _warnings(row),
             caveat_codes([row], letters),
         )
         for row in rows
         for rating in row.scales
     ]
     header = (*_EXPERIMENT, "regressor", "rating", "CCC", "r", "MAE",
-              "tested (folds x seeds)", "marks")  # fmt: skip
+              "tested (folds x seeds)", "against floors",
+              "marks")  # fmt: skip
     return Table(header, tuple(lines))
 
 
@@ -225,32 +189,22 @@ def polarity_overview(rows: Iterable[ResultRow]) -> Table:
     return Table(header, tuple(lines))
 
 
-def rating_details(rows: Iterable[ResultRow]) -> Table:
-    """One line per regression and score: for a spreadsheet."""
-    header = (*_EXPERIMENT, "regressor", *_COUNTS, "score", "value",
-              "fold_mean", "fold_sd", "low95", "high95", "marks")  # fmt: skip
-    lines = []
-    for row in rows:
-        first = (*_experiment(row), row.predictor, *_counts(row))
-        for name, value in row.pooled.items():
-            numbers = (_plain(v, 4) for v in (value, *_spread(row, name)))
-            lines.append((*first, name, *numbers, "; ".join(row.caveats)))
-    return Table(header, tuple(lines))
+def of_calibration(row: ResultRow) -> tuple[float | None, float | None]:
+    """Expected calibration error and mean confidence, percent."""
+    about = row.calibration
+    return (None, None) if about is None else (about.ece, about.confidence)
 
 
 def _experiment(row: ResultRow) -> tuple[str, str, str]:
     return row.corpus, row.protocol, row.features
 
 
-def _counts(row: ResultRow) -> tuple[str, str, str]:
-    return str(row.folds), str(row.seeds), str(row.utterances)
-
-
-def _spread(row: ResultRow, name: str) -> tuple[float | None, ...]:
-    """Mean and deviation over folds, both ends of the interval."""
-    spread = row.fold_spread[name]
-    ends = (row.interval95 or {}).get(name, (None, None))
-    return spread.mean, spread.sd, *ends
+def _warnings(row: ResultRow) -> str:
+    """Of a regression: by the floor, and in which scores."""
+    scores = dict.fromkeys(test.score for test in row.tests)
+    found = [(score.upper(), row.warning(score)) for score in scores]
+    said = [f"{score} {warning}" for score, warning in found if warning]
+    return "; ".join(said) or NOTHING
 
 
 def _score_cell(
@@ -259,7 +213,11 @@ def _score_cell(
     absent: dict[str | None, str],
     metric: str,
 ) -> str:
-    cells = [_cell(row, metric, 2, 1) for row in rows if row.features == column]
+    cells = [
+        ": ".join(filter(None, (_cell(row, metric, 2, 1), row.warning(metric))))
+        for row in rows
+        if row.features == column
+    ]
     if cells:
         return " / ".join(cells)
     return absent.get(column) or absent.get(None) or NOTHING
@@ -287,7 +245,3 @@ def _title(metric: str) -> str:
 
 def _number(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.2f}"
-
-
-def _plain(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:.{digits}f}"

@@ -24,6 +24,8 @@ from speechbrain_e2v.report.find_corpora import (
     load_corpus,
     speakers_of,
 )
+from speechbrain_e2v.report.floor_tests import with_tests
+from speechbrain_e2v.report.floors import with_floors
 from speechbrain_e2v.report.formats import file_name, single_line
 from speechbrain_e2v.report.jobs import Job
 from speechbrain_e2v.report.paper import paper_rows
@@ -138,6 +140,8 @@ def _run(arguments: Namespace, checkout: Path) -> int:
                 )
             )
     rows = in_order(_row(job) for job in done)
+    if arguments.floors:
+        rows = with_tests(with_floors(rows))
     for suffix in SUFFIXES:
         path = arguments.output / f"table{suffix}"
         write_table(path, rows, missing)

@@ -11,15 +11,15 @@ from pathlib import Path
 from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.metrics import SCORES
 from speechbrain_e2v.report.caveats import caveat_letters
+from speechbrain_e2v.report.floor_tests import with_tests
 from speechbrain_e2v.report.floors import with_floors
 from speechbrain_e2v.report.page import results_page
 from speechbrain_e2v.report.recipe_index import index_page
 from speechbrain_e2v.report.rows import ResultRow, find_results, read_rows
+from speechbrain_e2v.report.spreadsheets import details, rating_details
 from speechbrain_e2v.report.tables import (
     Missing,
-    details,
     overview,
-    rating_details,
     rating_overview,
 )
 
@@ -53,7 +53,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--no_floors",
         action="store_true",
         help="do not add what always guessing the most frequent class, or "
-        "drawing classes by their frequency, would give",
+        "drawing classes by their frequency, would give, and test nothing "
+        "against floors",
     )
     parser.add_argument(
         "--matrix",
@@ -74,7 +75,7 @@ def run(arguments: Namespace) -> int:
         raise ValueError("no results are given; name folders of runs")
     rows = read_rows(find_results(arguments.results))
     if not arguments.no_floors:
-        rows = with_floors(rows)
+        rows = with_tests(with_floors(rows), arguments.metric)
     metric = arguments.metric
     if arguments.matrix:
         text = index_page(arguments.matrix.resolve().parent, rows)

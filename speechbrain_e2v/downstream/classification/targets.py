@@ -6,12 +6,18 @@ import numpy as np
 import torch
 
 from speechbrain_e2v.downstream.targets import Intervals, Scores
+from speechbrain_e2v.inference.calibration import expected_calibration_error
 from speechbrain_e2v.metrics import (
     SCORES,
     all_scores,
     confusion_matrix,
+    recalls,
+    scores_of_confusions,
+    speaker_confusions,
     speaker_intervals,
 )
+
+_BINS = 15
 
 
 class ClassTargets:
@@ -57,8 +63,24 @@ class ClassTargets:
             reference, predicted, speakers, len(self.names)
         )
 
+    def speaker_scores(
+        self, reference: Sequence, predicted: Sequence, speakers: Sequence[str]
+    ) -> dict[str, list[float]]:
+        """Every score of each speaker, in order of name."""
+        confusions = speaker_confusions(
+            reference, predicted, speakers, len(self.names)
+        )
+        found = scores_of_confusions(confusions)
+        return {name: found[name].tolist() for name in SCORES}
+
     def counts(self, first: list[dict], runs: list[dict]) -> dict:
-        """Confusion, summed over seeds, and utterances tested, of one seed."""
+        """What explains the scores.
+
+        Confusion, and from it the recall of each class in percent, summed over
+        seeds; utterances tested, of one seed; and where probabilities are
+        known, their calibration over all folds and seeds. A class that is never
+        tested has no recall.
+        """
         size = len(self.names)
         confusion = sum(
             confusion_matrix(run["reference"], run["predicted"], size)
@@ -66,10 +88,28 @@ class ClassTargets:
         )
         tested = [code for run in first for code in run["reference"]]
         counts = np.bincount(tested, minlength=size).tolist()
-        return {
+        recall = recalls(np.asarray(confusion))
+        found = {
             "confusion": np.asarray(confusion).tolist(),
             "counts": dict(zip(self.names, counts, strict=True)),
+            "recall": {self.names[code]: value for code, value in recall},
         }
+        if all("posteriors" in run for run in runs):
+            found["calibration"] = _calibration(runs)
+        return found
+
+    def detail_lines(self, results: Mapping) -> list[str]:
+        """Recall of every class, and calibration."""
+        recall = "  ".join(f"{n} {v:.1f}" for n, v in results["recall"].items())
+        lines = [f"recall: {recall}"]
+        if "calibration" in results:
+            about = results["calibration"]
+            lines.append(
+                f"calibration: ECE {about['ece']:.1f} % over {about['bins']} "
+                f"bins; confidence {about['confidence']:.1f}, WA "
+                f"{about['wa']:.1f}"
+            )
+        return lines
 
     def decimals(self, score: str) -> int:
         """Two, of percent."""
@@ -86,3 +126,23 @@ class ClassTargets:
         ):
             classes = [self.names[reference], self.names[predicted]]
             yield classes + [round(p, 6) for p in posterior]
+
+
+def _calibration(runs: Sequence[Mapping]) -> dict:
+    """How far probabilities can be believed, in percent.
+
+    ``ece`` is the expected calibration error over ``bins`` of confidence of
+    equal width (Guo et al. 2017); ``confidence`` the mean of the largest
+    probability, which is more than ``wa`` where the classifier is too sure.
+    """
+    posteriors = torch.tensor([p for run in runs for p in run["posteriors"]])
+    reference = [code for run in runs for code in run["reference"]]
+    best = posteriors.max(dim=1)
+    right = best.indices == torch.tensor(reference)
+    error = expected_calibration_error(posteriors, reference, _BINS)
+    return {
+        "ece": 100 * error,
+        "bins": _BINS,
+        "confidence": 100 * float(best.values.double().mean()),
+        "wa": 100 * float(right.double().mean()),
+    }

@@ -62,6 +62,19 @@ class RatingTargets:
         pair = np.asarray(reference), np.asarray(predicted)
         return rating_intervals(*pair, speakers, self.scales)
 
+    def speaker_scores(
+        self, reference: Sequence, predicted: Sequence, speakers: Sequence[str]
+    ) -> dict[str, list[float]]:
+        """Errors: a correlation of few utterances says nothing."""
+        errors = np.abs(np.asarray(reference) - np.asarray(predicted))  # [N, n]
+        owner = np.unique(list(speakers), return_inverse=True)[1]
+        sums = np.zeros((owner.max() + 1, len(self.names)))
+        np.add.at(sums, owner, errors)
+        means = sums / np.bincount(owner)[:, None]
+        each = zip(self.names, means.T.tolist(), strict=True)
+        found = {f"mae_{name}": values for name, values in each}
+        return {"mae": means.mean(axis=1).tolist(), **found}
+
     def counts(self, first: list[dict], runs: list[dict]) -> dict:
         """Mean and deviation of the references of one seed."""
         tested = np.asarray([row for run in first for row in run["reference"]])
@@ -74,6 +87,10 @@ class RatingTargets:
             },
             "n_tested": len(tested),
         }
+
+    def detail_lines(self, results: Mapping) -> list[str]:
+        """Nothing: all is said in the table of scores."""
+        return []
 
     def decimals(self, score: str) -> int:
         """See :func:`decimals`."""

@@ -5,9 +5,11 @@ import json
 
 import numpy as np
 import pytest
+from sklearn.metrics import recall_score
 
 from speechbrain_e2v.downstream.classification.confusion import plot_confusion
 from speechbrain_e2v.downstream.classification.targets import ClassTargets
+from speechbrain_e2v.downstream.regression.targets import RatingTargets
 from speechbrain_e2v.downstream.results import (
     POOLED,
     score_table,
@@ -68,6 +70,64 @@ def test_counts_are_of_one_seed_and_the_confusion_of_all():
     assert np.sum(results["confusion"]) == results["n_predictions"] == 80
     low, high = results["interval95"]["wa"]
     assert low < results["pooled"]["wa"] < high
+
+
+def test_classes_speakers_and_calibration_are_scikit_learns():
+    both = runs()
+    results = summarise(both, TARGETS, SPEAKERS)
+    reference, predicted, sure, voices = [], [], [], []
+    for run in both:
+        reference += run["reference"]
+        predicted += run["predicted"]
+        sure += [max(row) for row in run["posteriors"]]
+        voices += [SPEAKERS[name] for name in run["test"]]
+    expected = recall_score(reference, predicted, average=None)
+    assert list(results["recall"]) == list(CLASSES)
+    assert list(results["recall"].values()) == pytest.approx(100 * expected)
+    each = [
+        all_scores(*(
+            [v for v, voice in zip(values, voices, strict=True) if voice == who]
+            for values in (reference, predicted)
+        ))
+        for who in sorted(set(voices))
+    ]  # fmt: skip
+    spread = results["speaker_spread"]
+    assert spread["speakers"] == 4
+    for name in ("wa", "ua", "wf1", "macro_f1"):
+        values = [scores[name] for scores in each]
+        assert spread["scores"][name]["mean"] == pytest.approx(np.mean(values))
+        assert spread["scores"][name]["min"] == pytest.approx(min(values))
+    right = np.equal(reference, predicted)
+    error = 0.0
+    for k in range(15):  # bins of equal width, each open below
+        here = [k / 15 < p <= (k + 1) / 15 for p in sure]
+        if any(here):
+            error += abs(np.sum(np.subtract(sure, right)[here])) / len(right)
+    found = results["calibration"]
+    assert found["ece"] == pytest.approx(100 * error)
+    assert found["confidence"] == pytest.approx(100 * np.mean(sure))
+    assert found["wa"] == pytest.approx(100 * np.mean(right))
+    table = score_table(results, TARGETS)
+    assert f"ECE {found['ece']:.1f} % over 15 bins" in table
+    assert f"recall: ang {100 * expected[0]:.1f}  hap" in table
+    assert "4 speakers: WA " in table
+
+
+def test_unknown_speakers_and_probabilities_are_left_out():
+    some = [{k: v for k, v in run.items() if k != "posteriors"}
+            for run in runs()]  # fmt: skip
+    results = summarise(some, TARGETS, {})
+    assert results["speaker_spread"] is None
+    assert "calibration" not in results
+    assert "speakers" not in score_table(results, TARGETS).splitlines()[-1]
+
+
+def test_errors_of_each_speaker_of_a_regression():
+    targets = RatingTargets({"x": (1, 5), "y": (1, 5)})
+    found = targets.speaker_scores(
+        [[1, 1], [2, 2], [3, 3]], [[1, 2], [3, 2], [3, 5]], ["a", "b", "a"]
+    )
+    assert found == {"mae": [0.75, 0.5], "mae_x": [0, 1], "mae_y": [1.5, 0]}
 
 
 def test_the_headline_is_one_of_two_ways_to_average():

@@ -8,10 +8,10 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
 from speechbrain_e2v.cli import main
+from speechbrain_e2v.report.comparisons import comparisons
 from speechbrain_e2v.report.floors import with_floors
 from speechbrain_e2v.report.page import results_page
 from speechbrain_e2v.report.rows import find_results, read_rows
-from speechbrain_e2v.report.tables import comparisons
 from tests.unit.report.made_up_runs import write_run
 
 OLDER = Path(__file__).with_name("results_of_format_1")

@@ -99,7 +99,7 @@ def speakers_of_whom_all_agree(count):
     return one, {**one, "predicted": ["z"] * count}
 
 
-@pytest.mark.parametrize("count", [2, 4, 12])
+@pytest.mark.parametrize("count", [2, 4, 12, 14])
 def test_p_of_few_speakers_is_a_share_of_all_swaps(count):
     """Two of all ways are as extreme: none swapped, and all."""
     one, other = speakers_of_whom_all_agree(count)
@@ -111,7 +111,7 @@ def test_p_of_few_speakers_is_a_share_of_all_swaps(count):
 def test_p_of_many_speakers_is_never_zero(count):
     """The data themselves are one of the ways: (0 + 1) / (draws + 1)."""
     one, other = speakers_of_whom_all_agree(count)
-    assert paired_difference(one, other).p == 1 / (4096 + 1)
+    assert paired_difference(one, other).p == 1 / (2**14 + 1)
 
 
 def test_p_is_the_same_whoever_stands_first():

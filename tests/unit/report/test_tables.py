@@ -8,15 +8,12 @@ import pytest
 
 from speechbrain_e2v.downstream.results import FORMAT
 from speechbrain_e2v.report.caveats import caveat_letters
+from speechbrain_e2v.report.comparisons import comparisons
 from speechbrain_e2v.report.formats import Table
 from speechbrain_e2v.report.page import results_page
 from speechbrain_e2v.report.rows import find_results, read_rows
-from speechbrain_e2v.report.tables import (
-    Missing,
-    comparisons,
-    details,
-    overview,
-)
+from speechbrain_e2v.report.spreadsheets import details
+from speechbrain_e2v.report.tables import Missing, overview
 from tests.unit.report.made_up_runs import write_run
 
 
