@@ -9,11 +9,13 @@ from pathlib import Path
 from speechbrain_e2v.corpora.corpus import Corpus
 from speechbrain_e2v.corpora.manifest import (
     SPEC_VERSION,
-    ManifestError,
     ManifestMeta,
     manifest_digest,
     meta_path,
     read_meta,
+)
+from speechbrain_e2v.corpora.manifest_rows import (
+    ManifestError,
     rows_digest,
     to_rows,
 )
