@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 import yaml
-from safetensors.torch import save
 
 from speechbrain_e2v.files.atomic import new_folder
 from speechbrain_e2v.files.digest import file_sha256
@@ -30,6 +29,7 @@ from speechbrain_e2v.lobes.embedding import (
 )
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.published.state_dict_check import (
+    as_safetensors,
     check_state,
     load_labels,
     read_safetensors,
@@ -123,12 +123,9 @@ def _write_files(folder: Path, trained: TrainedClassifier) -> None:
 
     embedding, classifier = trained.embedding, trained.classifier
     for name, module in _modules_of(trained).items():
-        state = {
-            key: value.detach().cpu().contiguous()
-            for key, value in module.state_dict().items()
-        }
-        # Not save_file: nobody else could read its files.
-        (folder / f"{name}.ckpt").write_bytes(save(state))
+        # Not by save_file: nobody else could read its files.
+        content = as_safetensors(module.state_dict())
+        (folder / f"{name}.ckpt").write_bytes(content)
     labels = folder / "label_encoder.ckpt"
     label_encoder = CategoricalEncoder()
     label_encoder.update_from_iterable(label.text for label in trained.labels)

@@ -41,7 +41,7 @@ class Figures:
     def keep_batch(
         self, predictions: Predictions, target: torch.Tensor
     ) -> None:
-        """Keep a batch for `features`; the last one counts."""
+        """Keep a batch for `health_of_batch`; the last one counts."""
         self._last = predictions, target
 
     def keep_rows(self, predictions: Predictions, target: torch.Tensor) -> None:

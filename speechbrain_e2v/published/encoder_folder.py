@@ -18,7 +18,6 @@ from typing import Any
 import msgspec
 import torch
 import yaml
-from safetensors.torch import save
 
 from speechbrain_e2v.files.atomic import replaced_file
 from speechbrain_e2v.files.documents import read_json, read_yaml
@@ -31,6 +30,7 @@ from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.published.head import Label, PublishedHead
 from speechbrain_e2v.published.sizes import EncoderSizes, build_encoder
 from speechbrain_e2v.published.state_dict_check import (
+    as_safetensors,
     demand_match,
     read_safetensors,
 )
@@ -98,7 +98,7 @@ def save_encoder(
     # make a folder an encoder folder, come last.
     files = {
         SIZES: yaml.safe_dump(encoder.config, sort_keys=False).encode(),
-        WEIGHTS: save(_plain(encoder.state_dict())),
+        WEIGHTS: as_safetensors(encoder.state_dict()),
     }
     if head is not None:
         tensors = {"weight": head.weight, "bias": head.bias}
@@ -108,7 +108,7 @@ def save_encoder(
             "head_sha256": _digest(tensors),
             "labels_sha256": _values_digest(rows),
         }
-        files[HEAD_WEIGHTS] = save(_plain(tensors))
+        files[HEAD_WEIGHTS] = as_safetensors(tensors)
         files[HEAD_LABELS] = _json(rows)
     files[CARD] = _json(card)
     files["README.md"] = _readme(card).encode()
@@ -120,10 +120,6 @@ def save_encoder(
         for name in (HEAD_WEIGHTS, HEAD_LABELS):
             (folder / name).unlink(missing_ok=True)
     return folder
-
-
-def _plain(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {k: v.detach().cpu().contiguous() for k, v in state.items()}
 
 
 def _json(value: Any) -> bytes:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 
 from speechbrain_e2v.files.digest import file_sha256
+from speechbrain_e2v.files.foreign_text import shown
 
 if TYPE_CHECKING:  # whoever only wants features does not wait for it
     from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain_e2v.files.foreign_text import shown
 
 
 def demand_match(
@@ -67,6 +67,11 @@ def check_state(
     """Demand that a state dict fits a module, or list what does not."""
     expected = {name: v.shape for name, v in module.state_dict().items()}
     demand_match(expected, {name: v.shape for name, v in state.items()}, origin)
+
+
+def as_safetensors(state: Mapping[str, torch.Tensor]) -> bytes:
+    """What a safetensors file of these tensors, from any device, holds."""
+    return save({k: v.detach().cpu().contiguous() for k, v in state.items()})
 
 
 def read_safetensors(

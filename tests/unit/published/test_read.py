@@ -15,13 +15,13 @@ from unit.published.published_tiny import (
     write_funasr,
 )
 
+from speechbrain_e2v.published.convert import fixed_signal
 from speechbrain_e2v.published.encoder_folder import weights_digest
 from speechbrain_e2v.published.head import NINE_TOKENS
 from speechbrain_e2v.published.load import (
     load_pretrained,
     read_pretrained,
 )
-from speechbrain_e2v.published.parity import fixed_signal
 
 AUDIO = "modality_encoders.AUDIO"
 

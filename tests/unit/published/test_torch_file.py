@@ -155,7 +155,7 @@ def test_hostile_pickle_behind_the_older_header(tmp_path):
 
 GROWING = """
 import pathlib, resource, sys, time, warnings
-from speechbrain_e2v.published.files import Files, read_files
+from speechbrain_e2v.published.read import Files, read_files
 def gib():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 before = gib()
@@ -217,7 +217,7 @@ def test_optimizer_state_stays_in_the_file(tmp_path):
     del state, content
     code = (
         "import resource, sys\n"
-        "from speechbrain_e2v.published.files import Files, read_files\n"
+        "from speechbrain_e2v.published.read import Files, read_files\n"
         "rss = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "before = rss()\n"
         "read_files(Files(__import__('pathlib').Path(sys.argv[1])))\n"
