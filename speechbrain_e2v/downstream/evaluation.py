@@ -21,12 +21,10 @@ from speechbrain_e2v.downstream.results import (
     summarise,
 )
 from speechbrain_e2v.downstream.shared_classes import Meeting, meet
-from speechbrain_e2v.inference.calibration import expected_calibration_error
 from speechbrain_e2v.inference.trained import TrainedClassifier
 from speechbrain_e2v.lobes.lengths import MIN_SAMPLES
 from speechbrain_e2v.metrics import (
     SCORES,
-    confusion_matrix,
     floor_confusions,
     scores_of_confusions,
 )
@@ -146,7 +144,7 @@ def evaluate(
         "classes": list(classes),
         "seeds": [0],
         **summarise([run], targets, speakers, POOLED),
-        **detail_entries(run, table, classes),
+        "floors": floor_scores(run, len(classes)),
         "labels": {
             "unmapped": unmapped,
             "reference": [
@@ -171,30 +169,16 @@ def evaluate(
     return results, run, targets
 
 
-def detail_entries(
-    run: dict, posteriors: torch.Tensor, names: Sequence[str]
-) -> dict:
-    """Recall of each class, calibration error, and what hears nothing.
-
-    In percent, but for ``ece`` (0 to 1). Classes that no reference has are
-    left out.
-    """
-    confusion = confusion_matrix(run["reference"], run["predicted"], len(names))
-    counts = confusion.sum(axis=1)
+def floor_scores(run: dict, n_classes: int) -> dict[str, dict[str, float]]:
+    """What hears nothing would score, in percent."""
+    counts = np.bincount(run["reference"], minlength=n_classes)
     floors = {
         name: scores_of_confusions(expected)
         for name, expected in floor_confusions(counts[None]).items()
     }
     return {
-        "recall": {
-            names[int(i)]: float(100 * confusion[i, i] / counts[i])
-            for i in np.flatnonzero(counts)
-        },
-        "ece": expected_calibration_error(posteriors, run["reference"]),
-        "floors": {
-            name: {score: float(found[score][0]) for score in SCORES}
-            for name, found in floors.items()
-        },
+        name: {score: float(found[score][0]) for score in SCORES}
+        for name, found in floors.items()
     }
 
 

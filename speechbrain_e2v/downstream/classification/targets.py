@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from speechbrain_e2v.downstream.targets import Intervals, Scores
+from speechbrain_e2v.files.foreign_text import printable
 from speechbrain_e2v.inference.calibration import expected_calibration_error
 from speechbrain_e2v.metrics import (
     SCORES,
@@ -100,7 +101,9 @@ class ClassTargets:
 
     def detail_lines(self, results: Mapping) -> list[str]:
         """Recall of every class, and calibration."""
-        recall = "  ".join(f"{n} {v:.1f}" for n, v in results["recall"].items())
+        recall = "  ".join(
+            f"{printable(n)} {v:.1f}" for n, v in results["recall"].items()
+        )
         lines = [f"recall: {recall}"]
         if "calibration" in results:
             about = results["calibration"]
