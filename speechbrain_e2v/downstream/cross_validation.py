@@ -124,6 +124,8 @@ class FoldRun:
             **entries,
         }
         if result.head is not None:
+            parameters = sum(p.numel() for p in result.head.parameters())
+            run["parameters"] = parameters
             about = {**about, "fold": fold.name}
             save_head(self.folder, result.head, result.arguments, about)
         # Last: its presence says that the fold is finished.

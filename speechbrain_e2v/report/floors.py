@@ -168,4 +168,6 @@ def _floor(
         recall=recall or {},
         calibration=None,
         speaker_spread=None,
+        upstream_parameters=None,
+        downstream_parameters=None,
     )

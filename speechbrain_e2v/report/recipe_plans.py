@@ -62,23 +62,11 @@ def recipe_plans(folder: str | Path) -> list[Plan]:
     yaml without protocol or number of folds.
     """
     folder = Path(folder)
-    plans = []
-    for name in ("linear.yaml", "linear_strict.yaml"):
-        path = folder / "hparams" / name
-        if not path.is_file():
-            continue
-        values = _values(path, "protocol", "n_folds")
-        base = values.get("base")
-        plans.append(
-            Plan(
-                folder.name,
-                name,
-                values["protocol"],
-                values["n_folds"],
-                False,
-                Path(base).stem if isinstance(base, str) else "linear",
-            )
-        )
+    plans = [
+        plan_of_yaml(folder, name)
+        for name in ("linear.yaml", "linear_strict.yaml")
+        if (folder / "hparams" / name).is_file()
+    ]
     known = {plan.protocol for plan in plans}
     plans += [
         Plan(
@@ -93,6 +81,22 @@ def recipe_plans(folder: str | Path) -> list[Plan]:
         if plans and row.corpus == folder.name and row.protocol not in known
     ]
     return plans
+
+
+def plan_of_yaml(folder: Path, name: str) -> Plan:
+    """The experiment of one yaml of a recipe.
+
+    Raises ValueError for a yaml that is not there, or has no protocol or
+    number of folds.
+    """
+    path = folder / "hparams" / name
+    if not path.is_file():
+        raise ValueError(f"{folder.name}: its recipe has no hparams/{name}")
+    values = _values(path, "protocol", "n_folds")
+    base = values.get("base")
+    head = Path(base).stem if isinstance(base, str) else "linear"
+    protocol, n_folds = values["protocol"], values["n_folds"]
+    return Plan(folder.name, name, protocol, n_folds, False, head)
 
 
 def plan_of(folder: str | Path, name: str) -> tuple[str, str] | None:

@@ -51,6 +51,13 @@ class Made(msgspec.Struct):
     source: str | None = None
     head: dict[str, Any] | None = None
     objective: str | None = None
+    parameters: _Count | None = None
+
+
+class TrainedFold(msgspec.Struct):
+    """A fold of one seed; ``parameters`` of its head."""
+
+    parameters: _Count | None = None
 
 
 class Headline(msgspec.Struct):
@@ -95,6 +102,7 @@ class Results(msgspec.Struct):
     recall: _Scores = {}
     calibration: Calibration | None = None
     speaker_spread: SpeakerSpread | None = None
+    folds: list[TrainedFold] = []
 
 
 def read_results(path: str | Path) -> Results:

@@ -63,6 +63,8 @@ class ResultRow:
     calibration: Calibration | None = None  # of files since 0.1.0
     speaker_spread: SpeakerSpread | None = None
     tests: tuple[FloorTest, ...] = ()  # see floor_tests
+    upstream_parameters: int | None = None  # where the run recorded them
+    downstream_parameters: int | None = None
 
     @property
     def paper(self) -> PaperRow | None:
@@ -218,6 +220,10 @@ def _read(path: Path) -> ResultRow:
         recall=results.recall,
         calibration=results.calibration,
         speaker_spread=results.speaker_spread,
+        upstream_parameters=upstream.parameters,
+        downstream_parameters=next(
+            (fold.parameters for fold in results.folds), None
+        ),
     )
 
 

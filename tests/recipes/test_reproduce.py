@@ -1,18 +1,13 @@
 """`e2v reproduce` with the real recipes on fake corpora, in this process."""
 
 import json
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import torch
 
 from speechbrain_e2v.cli import main
-from speechbrain_e2v.downstream import run as recipe_module
 from speechbrain_e2v.files.lock import sole_writer
-from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
-from speechbrain_e2v.published.encoder_folder import save_encoder
-from speechbrain_e2v.report.find_corpora import find_corpora, load_corpus
+from speechbrain_e2v.report.find_corpora import find_corpora
 from speechbrain_e2v.report.jobs import Job
 from tests.recipes.fake_corpora import (
     RECIPES,
@@ -52,43 +47,6 @@ def data_root(tmp_path_factory):
     ravdess(root / "ravdess_speech")
     make_wavs(root / "noise", ["a", "b"])
     return root
-
-
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory):
-    torch.manual_seed(0)
-    encoder = Emotion2vecEncoder(
-        embed_dim=16, num_heads=4, prenet_depth=1, depth=1,
-        num_extra_tokens=2, conv_channels=8, pos_conv_groups=4,
-    )  # fmt: skip
-    folder = tmp_path_factory.mktemp("mine") / "encoder"
-    return save_encoder(folder, encoder, {"pretraining": {"calls": 0.1}})
-
-
-@pytest.fixture
-def in_process(monkeypatch):
-    """Jobs run here, and are recorded; SpeechBrain's hook is taken back."""
-    ran = []
-
-    def run(job):
-        script, *argv = job.command
-        ran.append((job.corpus, job.protocol, job.features))
-        job.output.mkdir(parents=True, exist_ok=True)
-        try:
-            recipe_module.downstream(
-                load_corpus(RECIPES / script.split("/")[-2]), argv
-            )
-        except SystemExit as error:
-            return str(error).removeprefix("error: ")
-        job.note_done()
-        return None
-
-    monkeypatch.setattr(Job, "run", run)
-    monkeypatch.setattr(
-        "speechbrain.utils.logger.get_environment_description", str
-    )
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    return ran
 
 
 def command(data_root, encoder, output, *more):
@@ -168,7 +126,7 @@ def test_another_probe_is_named(data_root, encoder, tmp_path, in_process):
 def test_a_failure_is_a_row(data_root, encoder, tmp_path, in_process, capsys):
     out = tmp_path / "out"
     arguments = command(
-        data_root, encoder, out, "--corpora", "EmoDB", "--table", "4",
+        data_root, encoder, out, "--corpora", "EmoDB",
         "--protocols", "paper",
     )  # fmt: skip
     arguments.remove("--allow_partial")
@@ -181,7 +139,10 @@ def test_a_failure_is_a_row(data_root, encoder, tmp_path, in_process, capsys):
     ("more", "message"),
     [
         (["--corpora", "EmoDb"], "no recipe EmoDb; there are AESDD"),
-        (["--corpora", "EmoDB", "--table", "3"], "table 3 has MELD"),
+        (["--corpora", "EmoDB", "--table", "4"], "a table has its own"),
+        (["--dry_run"], "dry_run: is of a table"),
+        (["--upstreams", "emotion2vec"], "upstreams: is of a table"),
+        (["--table", "12"], "there is no table 12; give 2, 3"),
         (["--encoder", "a=/nowhere"], "encoder: there is no file or fold"),
         (["--data_root", "/nowhere"], "no folder /nowhere"),
     ],
