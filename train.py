@@ -8,19 +8,24 @@
 import sys
 from pathlib import Path
 
-import speechbrain as sb
+from speechbrain_e2v.console import one_line_errors
 
-from speechbrain_e2v.files.lock import sole_writer
-from speechbrain_e2v.pretraining.brain import DistillationBrain
-from speechbrain_e2v.pretraining.run import (
-    export_encoder,
-    load_pretraining,
-    make_loaders,
-    prepare_data,
-    start_weights,
-)
-from speechbrain_e2v.pretraining.settings import check_resumable, run_settings
-from speechbrain_e2v.training.experiment import one_line_errors
+with one_line_errors():  # seconds, in which Ctrl-C may come
+    import speechbrain as sb
+
+    from speechbrain_e2v.files.lock import sole_writer
+    from speechbrain_e2v.pretraining.brain import DistillationBrain
+    from speechbrain_e2v.pretraining.run import (
+        export_encoder,
+        load_pretraining,
+        make_loaders,
+        prepare_data,
+        start_weights,
+    )
+    from speechbrain_e2v.pretraining.settings import (
+        check_resumable,
+        run_settings,
+    )
 
 
 def main(argv: list[str]) -> Path:
@@ -28,7 +33,6 @@ def main(argv: list[str]) -> Path:
     experiment = load_pretraining(argv)
     hparams, run_opts = experiment.hparams, experiment.run_opts
     sb.utils.distributed.ddp_init_group(run_opts)
-
     # Every file is looked at, and the run compared with the one that it would
     # resume, before anything is written.
     data = prepare_data(hparams, run_opts)

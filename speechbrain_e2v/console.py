@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import io
+import logging
 import os
 import signal
 import sys
@@ -94,6 +95,31 @@ def command() -> Iterator[None]:
         restore()
     if seen:  # some library caught it
         raise Ended(seen[0])
+
+
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn errors about the user's input into one line and exit status 1.
+
+    Ctrl-C and SIGTERM are one line, too, with exit status 130 and 143. The
+    traceback goes to the run's log.txt. Imports that take seconds belong into
+    it, too.
+
+    >>> with one_line_errors():
+    ...     raise ValueError("n_folds is 0; it must be at least 1")
+    Traceback (most recent call last):
+    SystemExit: error: n_folds is 0; it must be at least 1
+    """
+    try:
+        with command():
+            yield
+    except Ended as ended:
+        if os.environ.get("RANK", "0") == "0":
+            print(ended.line, file=sys.stderr)
+        raise SystemExit(ended.status) from ended
+    except EXPECTED as error:
+        logging.getLogger(__name__).debug("what ended the run", exc_info=error)
+        raise SystemExit(f"error: {one_line(error)}") from error
 
 
 def _end_children() -> None:

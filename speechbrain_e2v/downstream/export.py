@@ -31,7 +31,7 @@ from speechbrain_e2v.lobes.embedding import (
     EmbeddingClassifier,
     UtteranceEmbedding,
 )
-from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
+from speechbrain_e2v.lobes.waveform_encoder import WaveformEncoder
 from speechbrain_e2v.published.encoder_folder import weights_digest
 from speechbrain_e2v.published.load import load_pretrained
 from speechbrain_e2v.published.state_dict_check import (
@@ -302,7 +302,7 @@ def read_head(folder: str | Path) -> Head:
 
 
 def join(
-    encoder: Emotion2vecEncoder,
+    encoder: WaveformEncoder,
     layer: Layer,
     head: Head,
     on_means: bool,
@@ -314,6 +314,7 @@ def join(
 
     Example
     -------
+    >>> from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
     >>> encoder = Emotion2vecEncoder(
     ...     embed_dim=48, num_heads=4, prenet_depth=1, depth=2,
     ...     conv_channels=32, pos_conv_groups=4)

@@ -13,15 +13,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from speechbrain_e2v.console import one_line_errors
 from speechbrain_e2v.corpora.corpus import Corpus
 from speechbrain_e2v.downstream.classification.task import Classification
 from speechbrain_e2v.downstream.data import OPTIONAL_KEYS
 from speechbrain_e2v.files.lock import sole_writer
-from speechbrain_e2v.training.experiment import (
-    load_experiment,
-    one_line_errors,
-    recipe_usage,
-)
+from speechbrain_e2v.training.experiment import load_experiment, recipe_usage
 
 _logger = logging.getLogger(__name__)
 

@@ -166,9 +166,8 @@ def read_description(path: Path, way_out: str) -> dict[str, Any]:
     demand_plain_text(description, path)
     sizes = checked_sizes(description["encoder"], path)
     try:
-        checked_layer(
-            description["layer"], sizes["prenet_depth"] + sizes["depth"]
-        )
+        layers = sizes.get("prenet_depth", 0) + sizes["depth"]
+        checked_layer(description["layer"], layers)
     except ValueError as error:
         raise BadDocument(f"{path}: {error}: {way_out}.") from None
     description["encoder"] = sizes

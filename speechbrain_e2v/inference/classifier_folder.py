@@ -27,7 +27,7 @@ from speechbrain_e2v.lobes.embedding import (
     EmbeddingClassifier,
     UtteranceEmbedding,
 )
-from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
+from speechbrain_e2v.published.sizes import KINDS, fresh_encoder, sizes_of
 from speechbrain_e2v.published.state_dict_check import (
     as_safetensors,
     check_state,
@@ -51,7 +51,7 @@ sample_rate: 16000
 n_classes: {n_classes}
 temperature: {temperature!r}
 
-encoder: !new:speechbrain_e2v.lobes.encoder.Emotion2vecEncoder
+encoder: !new:{encoder_class}
 {encoder}
 modules:
     compute_features: !new:torch.nn.Identity
@@ -141,7 +141,7 @@ def _write_files(folder: Path, trained: TrainedClassifier) -> None:
         "temperature": classifier.temperature,
         "width": embedding.width,
         "labels": [asdict(label) for label in trained.labels],
-        "encoder": embedding.encoder.config,
+        "encoder": sizes_of(embedding.encoder),
         "sha256": {
             name: file_sha256(folder / f"{name}.ckpt")
             for name in _modules_of(trained)
@@ -158,11 +158,15 @@ def _write_files(folder: Path, trained: TrainedClassifier) -> None:
 
 
 def _hyperparams(description: dict[str, Any]) -> str:
-    encoder = yaml.safe_dump(
-        description["encoder"], sort_keys=False, default_flow_style=None
-    )
-    indented = "".join(f"    {line}\n" for line in encoder.splitlines())
-    return _HYPERPARAMS.format(**{**description, "encoder": indented})
+    sizes = dict(description["encoder"])
+    kind = KINDS[sizes.pop("kind", "emotion2vec")].encoder
+    encoder = yaml.safe_dump(sizes, sort_keys=False, default_flow_style=None)
+    filled = {
+        **description,
+        "encoder_class": f"{kind.__module__}.{kind.__qualname__}",
+        "encoder": "".join(f"    {line}\n" for line in encoder.splitlines()),
+    }
+    return _HYPERPARAMS.format(**filled)
 
 
 def _model_digest(description: dict[str, Any]) -> str:
@@ -247,7 +251,7 @@ def read_classifier(folder: str | Path) -> TrainedClassifier:
 def _build(description: dict[str, Any]) -> dict[str, torch.nn.Module]:
     return {
         "embedding_model": UtteranceEmbedding(
-            Emotion2vecEncoder(**description["encoder"]),
+            fresh_encoder(description["encoder"]),
             description["layer"],
             description["hidden"],
         ),

@@ -24,9 +24,9 @@ from speechbrain_e2v.lobes.batching import (
     choose_layers,
     waveform_batch,
 )
-from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE, receptive_field
 from speechbrain_e2v.lobes.pooling import masked_mean
+from speechbrain_e2v.lobes.waveform_encoder import WaveformEncoder
 from speechbrain_e2v.published.load import load_pretrained
 from speechbrain_e2v.training.devices import usable_device
 
@@ -70,7 +70,7 @@ class Emotion2vec:
 
     def __init__(
         self,
-        encoder: Emotion2vecEncoder,
+        encoder: WaveformEncoder,
         card: dict | None = None,
         device: torch.device | str = "cpu",
     ):

@@ -133,3 +133,31 @@ class Alibi(nn.Module):
         """Bind the bias to frame positions ([1 or B, T]) and real keys."""
         weight = self.slopes * self.scale.clamp(min=0)
         return AttentionBias(weight, positions, num_tokens, key_mask, window)
+
+
+class NoAlibi(nn.Module):
+    """Distances between frames weigh nothing: plain attention, data2vec v1's.
+
+    >>> bias = NoAlibi(4)(torch.arange(5)[None], num_tokens=0)
+    >>> bias.whole(torch.float32).any().item()
+    False
+    """
+
+    weight: torch.Tensor
+
+    def __init__(self, num_heads: int):
+        super().__init__()
+        weight = torch.zeros(num_heads)
+        self.register_buffer("weight", weight, persistent=False)
+
+    def forward(
+        self,
+        positions: torch.Tensor,
+        num_tokens: int,
+        key_mask: torch.Tensor | None = None,
+        window: int | None = None,
+    ) -> AttentionBias:
+        """As Alibi's."""
+        return AttentionBias(
+            self.weight, positions, num_tokens, key_mask, window
+        )

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from speechbrain_e2v.lobes.alibi import Alibi
+from speechbrain_e2v.lobes.alibi import Alibi, NoAlibi
 from speechbrain_e2v.lobes.lengths import frame_mask
 from speechbrain_e2v.lobes.positional import RelativePositionalConv
 from speechbrain_e2v.lobes.transformer import Block, run_blocks
@@ -22,7 +22,8 @@ class ContextEncoder(nn.Module):
     `prenet_depth` and `depth` are blocks before and after the point where other
     modalities would join; only the last `depth` give training targets. The
     extra tokens N are the paper's utterance (chunk) tokens, in front of the
-    frames. `block` are arguments of Block.
+    frames. How attention weighs distances is `alibi`, by default an Alibi.
+    `block` are arguments of Block.
 
     >>> context = ContextEncoder(8, 2, 1, 2, 3, pos_conv_groups=2)
     >>> states = list(context(torch.randn(2, 5, 8)))
@@ -37,6 +38,7 @@ class ContextEncoder(nn.Module):
         prenet_depth: int,
         depth: int,
         num_extra_tokens: int,
+        alibi: Alibi | NoAlibi | None = None,
         pos_conv_width: int = 95,
         pos_conv_depth: int = 5,
         pos_conv_groups: int = 16,
@@ -51,7 +53,7 @@ class ContextEncoder(nn.Module):
         self.positional = RelativePositionalConv(
             embed_dim, pos_conv_width, pos_conv_depth, pos_conv_groups
         )
-        self.alibi = Alibi(num_heads)
+        self.alibi = Alibi(num_heads) if alibi is None else alibi
         tokens = torch.randn(num_extra_tokens, embed_dim)
         tokens[:1] = 0.0
         self.extra_tokens = nn.Parameter(tokens)

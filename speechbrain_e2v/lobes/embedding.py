@@ -15,9 +15,9 @@ from speechbrain_e2v.lobes.batching import (
     choose_layers,
     normalise_padded,
 )
-from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.lobes.lengths import MIN_SAMPLES, relative_to_samples
 from speechbrain_e2v.lobes.pooling import masked_mean
+from speechbrain_e2v.lobes.waveform_encoder import WaveformEncoder
 
 
 class UtteranceNormalisation(nn.Module):
@@ -35,6 +35,7 @@ class UtteranceEmbedding(nn.Module):
     softmax of a parameter. `hidden` is the width H of the probe's frame layer;
     0: the head has none.
 
+    >>> from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
     >>> encoder = Emotion2vecEncoder(
     ...     embed_dim=48, num_heads=4, prenet_depth=1, depth=2,
     ...     conv_channels=32, pos_conv_groups=4)
@@ -44,7 +45,7 @@ class UtteranceEmbedding(nn.Module):
     """
 
     def __init__(
-        self, encoder: Emotion2vecEncoder, layer: Layer = -1, hidden: int = 0
+        self, encoder: WaveformEncoder, layer: Layer = -1, hidden: int = 0
     ):
         super().__init__()
         self.encoder = encoder

@@ -1,8 +1,6 @@
 """The emotion2vec encoder: waveform in, frame features out."""
 
-from collections.abc import Iterator, Sequence
-
-import torch
+from collections.abc import Sequence
 
 from speechbrain_e2v.lobes.context import ContextEncoder
 from speechbrain_e2v.lobes.lengths import CONV_KERNELS, CONV_STRIDES
@@ -16,9 +14,12 @@ class Emotion2vecEncoder(WaveformEncoder):
     embed_dim 1024 and 16 heads. There are 4 + 8 blocks in the released model
     (the paper says 12); it has 10 extra (utterance) tokens, data2vec 2.0 none.
 
+    Example
+    -------
     >>> encoder = Emotion2vecEncoder(
     ...     embed_dim=48, num_heads=4, prenet_depth=1, depth=2,
     ...     conv_channels=32, pos_conv_groups=4).eval()
+    >>> import torch
     >>> wav = torch.randn(2, 16000)
     >>> encoder(wav, torch.tensor([1.0, 0.5])).shape
     torch.Size([2, 49, 48])
@@ -48,7 +49,6 @@ class Emotion2vecEncoder(WaveformEncoder):
         prenet_layerdrop: float = 0.05,
     ):
         super().__init__(locals())
-        self.num_layers = prenet_depth + depth
         self.context = ContextEncoder(
             embed_dim,
             num_heads,
@@ -68,14 +68,3 @@ class Emotion2vecEncoder(WaveformEncoder):
             activation_dropout=activation_dropout,
             post_mlp_dropout=post_mlp_dropout,
         )
-
-    def encode(
-        self,
-        local: torch.Tensor,
-        num_frames: torch.Tensor | None,
-        window: int | None,
-    ) -> Iterator[torch.Tensor]:
-        """Yield the frames of block after block, the tokens left out."""
-        first = self.context.num_extra_tokens
-        states = self.context(local, num_frames, window)
-        return (state[:, first:] for state, _ in states)

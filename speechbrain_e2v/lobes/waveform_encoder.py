@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from speechbrain_e2v.lobes.context import ContextEncoder
 from speechbrain_e2v.lobes.frontend import ConvFeatureExtractor
 from speechbrain_e2v.lobes.lengths import (
     Samples,
@@ -16,7 +17,7 @@ from speechbrain_e2v.lobes.lengths import (
 
 
 class WaveformEncoder(nn.Module):
-    """Waveform in, frame features out; the blocks are the heir's `encode`.
+    """Front end and projection, below the heir's context encoder.
 
     An utterance's features do not depend on what it is batched with.
 
@@ -24,9 +25,11 @@ class WaveformEncoder(nn.Module):
     called with, which `config` then holds.
     """
 
+    context: ContextEncoder
+
     def __init__(self, arguments: Mapping[str, Any]):
         super().__init__()
-        self.config = {
+        self.config: dict[str, Any] = {
             name: value
             for name, value in arguments.items()
             if name not in ("self", "__class__")
@@ -43,14 +46,10 @@ class WaveformEncoder(nn.Module):
             nn.Linear(channels, self.embed_dim),
         )
 
-    def encode(
-        self,
-        local: torch.Tensor,
-        num_frames: torch.Tensor | None,
-        window: int | None,
-    ) -> Iterator[torch.Tensor]:
-        """Yield the frames of block after block of projected ones [B, T, D]."""
-        raise NotImplementedError
+    @property
+    def num_layers(self) -> int:
+        """How many blocks there are."""
+        return len(self.context.blocks)
 
     def num_frames(self, samples: Samples) -> Samples:
         """Count the frames of a waveform."""
@@ -95,9 +94,10 @@ class WaveformEncoder(nn.Module):
         if lengths is not None:
             samples = relative_to_samples(lengths, wav.shape[1])
             num_frames = self.num_frames(samples)
-        states = self.encode(self.local_features(wav), num_frames, window)
+        states = self.context(self.local_features(wav), num_frames, window)
         del wav  # the blocks do not need it: let go of it where we are last
-        for frames in states:
+        for state, _ in states:
+            frames = state[:, self.context.num_extra_tokens :]
             if num_frames is None:
                 yield frames
             else:

@@ -6,9 +6,10 @@ import torch
 from speechbrain.utils.logger import get_logger
 
 from speechbrain_e2v.files.digest import file_sha256
-from speechbrain_e2v.pretraining.student import Student
-from speechbrain_e2v.pretraining.teacher import EMATeacher
+from speechbrain_e2v.pretraining.data2vec1_student import Data2vec1Student
+from speechbrain_e2v.pretraining.teacher import AnyStudent, EMATeacher
 from speechbrain_e2v.published.load import read_pretrained
+from speechbrain_e2v.published.sizes import kind_of
 from speechbrain_e2v.published.state_dict_check import check_state
 from speechbrain_e2v.training.checkpointing import AtomicCheckpointer
 
@@ -16,7 +17,7 @@ logger = get_logger(__name__)
 
 
 def initialise(
-    student: Student, teacher: EMATeacher, source: str | Path | None
+    student: AnyStudent, teacher: EMATeacher, source: str | Path | None
 ) -> str:
     """Start student and teacher from earlier weights; says what was taken.
 
@@ -41,7 +42,9 @@ def initialise(
     return taken
 
 
-def _from_run(student: Student, teacher: EMATeacher, saved: Path) -> str | None:
+def _from_run(
+    student: AnyStudent, teacher: EMATeacher, saved: Path
+) -> str | None:
     newest = AtomicCheckpointer(saved).find_whole() if saved.is_dir() else None
     if newest is None:
         return None
@@ -62,13 +65,18 @@ def _from_run(student: Student, teacher: EMATeacher, saved: Path) -> str | None:
 
 
 def _from_published(
-    student: Student, teacher: EMATeacher, source: str | Path
+    student: AnyStudent, teacher: EMATeacher, source: str | Path
 ) -> str:
     """Extra tokens stay fresh where the source has none, as in emotion2vec's
     own pre-training from data2vec 2.0. The teacher starts from the source's
     `_ema` when it has one, else as a copy of the student."""
     model = read_pretrained(source)
     encoder = student.encoder
+    if type(model.encoder) is not type(encoder):
+        raise ValueError(
+            f"{source} is a {kind_of(model.encoder)} encoder, but this yaml "
+            f"trains {kind_of(encoder)}: choose the other yaml or source."
+        )
     tokens = "context.extra_tokens"
     state = dict(model.encoder.state_dict())
     fresh = not state[tokens].numel() and encoder.context.num_extra_tokens
@@ -92,6 +100,12 @@ def _from_published(
     else:
         student.decoder.load_state_dict(model.decoder)
         taken.append("its decoder")
+    if isinstance(student, Data2vec1Student):
+        if model.mask_embedding is None:
+            taken.append("fresh mask embedding")
+        else:
+            student.mask_embedding.data.copy_(model.mask_embedding)
+            taken.append("its mask embedding")
     if context is None:
         teacher.context.load_state_dict(encoder.context.state_dict())
         taken.append("teacher = student")

@@ -59,6 +59,38 @@ def cosine_with_warmup(
     return 0.5 * peak * (1 + math.cos(math.pi * progress))
 
 
+def tri_stage(
+    update: int,
+    peak: float,
+    warmup: float | str,
+    decay: float | str,
+    total: int,
+    ends: float = 0.01,
+) -> float:
+    """Linear warm-up, a constant rate, exponential decay: data2vec v1's.
+
+    It begins and ends at `ends` times the peak; updates count from 0.
+
+    >>> [round(tri_stage(u, 1.0, "3 %", "7 %", 1000), 4)
+    ...  for u in (0, 30, 929, 965, 1000)]
+    [0.01, 1.0, 1.0, 0.1, 0.01]
+    """
+    rise = whole_updates("warmup_updates", warmup, total)
+    fall = whole_updates("decay_updates", decay, total)
+    if rise + fall > total:
+        raise ValueError(
+            f"warmup_updates {warmup} and decay_updates {decay} are more than "
+            f"the run's {total} updates; give fewer, or shares such as 3 %"
+        )
+    if update < rise:
+        return peak * (ends + (1 - ends) * update / rise)
+    if update < total - fall:
+        return peak
+    if update >= total:
+        return peak * ends
+    return peak * ends ** ((update - (total - fall)) / fall)
+
+
 def ema_decay(
     update: int,
     start: float = 0.999,

@@ -7,6 +7,7 @@ old run nor a new one, and nothing in its output would say so.
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ from speechbrain.utils.distributed import (
 )
 from speechbrain.utils.logger import get_logger
 
+from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.corpora.utterance import Utterance
+from speechbrain_e2v.files.digest import sampled_sha256
 from speechbrain_e2v.files.documents import read_json
 from speechbrain_e2v.published.state_dict_check import check_state
 from speechbrain_e2v.training.experiment import Experiment
@@ -68,6 +71,7 @@ FIXED = {"opt_class", "remove_vector_weight_decay"}
 """The saved state of an optimizer fits no other value of these."""
 
 START = "initialised_with"
+AUDIO = "audio"
 ABSENT = "absent"
 CLASS = "()"
 
@@ -99,7 +103,8 @@ def run_settings(
     """Every leaf of the resolved yaml that may change a weight, and the data.
 
     Names of nested leaves are joined by dots; a key of an object has its class
-    for a value. Utterances count by id and length, wherever they lie.
+    for a value. Utterances count by id and length, their files by samples of
+    their content (`sampled_sha256`), wherever they lie.
     """
     tree = yaml.load(experiment.resolved(), _Tagged)  # noqa: S506 (plain values)
     seen: set[int] = set()
@@ -116,6 +121,7 @@ def run_settings(
     ranks = is_distributed_initialized()
     settings["processes"] = torch.distributed.get_world_size() if ranks else 1
     settings["manifests"] = _content(utterances)
+    settings[AUDIO] = _audio(utterances, progress=not options.noprogressbar)
     return settings
 
 
@@ -139,6 +145,7 @@ def check_resumable(settings: RunSettings, hparams: Mapping[str, Any]) -> None:
         settings[START] = None
     else:
         old = read_json(file, dict[str, Setting])
+        old.setdefault(AUDIO, settings[AUDIO])  # not kept by early versions
         allowed = _names(hparams.get("allow_changed"))
         unknown = sorted(allowed - {*old, *settings})
         if unknown:
@@ -259,3 +266,19 @@ def _content(utterances: Sequence[Utterance]) -> str:
         what = (u.id, u.start, u.stop, u.num_samples, u.sample_rate)
         digest.update(repr(what).encode())
     return f"{len(utterances)} utterances ({digest.hexdigest()[:12]})"
+
+
+def _audio(utterances: Sequence[Utterance], progress: bool) -> str:
+    paths = list(dict.fromkeys(u.wav for u in utterances))
+    digest = hashlib.sha256()
+    # Threads hide the waiting for a disk.
+    with ThreadPoolExecutor() as pool:
+        for found in progress_bar(
+            pool.map(sampled_sha256, paths),
+            total=len(paths),
+            desc="audio content",
+            unit="file",
+            disable=not (progress and if_main_process()),
+        ):
+            digest.update(found.encode())
+    return f"{len(paths)} files ({digest.hexdigest()[:12]})"

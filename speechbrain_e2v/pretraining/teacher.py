@@ -7,8 +7,11 @@ import torch
 from torch import nn
 
 from speechbrain_e2v.lobes.lengths import frame_mask
+from speechbrain_e2v.pretraining.data2vec1_student import Data2vec1Student
 from speechbrain_e2v.pretraining.student import Student
 from speechbrain_e2v.pretraining.targets import UtteranceTarget, frame_targets
+
+AnyStudent = Student | Data2vec1Student
 
 
 class Targets(NamedTuple):
@@ -39,7 +42,7 @@ class EMATeacher(nn.Module):
 
     def __init__(
         self,
-        student: Student,
+        student: AnyStudent,
         top_k: int = 8,
         utterance_target: str = "released",
     ):
@@ -86,7 +89,7 @@ class EMATeacher(nn.Module):
         return Targets(frames, utterance)
 
     @torch.no_grad()
-    def update(self, student: Student, decay: float) -> None:
+    def update(self, student: AnyStudent, decay: float) -> None:
         """Move towards the student: t <- decay * t + (1 - decay) * s.
 
         `student` is the raw module, not its DDP wrapper.
@@ -95,4 +98,27 @@ class EMATeacher(nn.Module):
             list(self.context.parameters()),
             [p.detach() for p in student.encoder.context.parameters()],
             1.0 - decay,
+        )
+
+
+class Data2vec1Teacher(EMATeacher):
+    """The teacher of data2vec v1: its positional convolution is the student's.
+
+    It is copied after every update, all else is averaged (released
+    behaviour, `ema_layers_only`).
+
+    >>> from speechbrain_e2v.lobes.data2vec1 import Data2vec1Encoder
+    >>> student = Data2vec1Student(
+    ...     Data2vec1Encoder(48, 4, 2, pos_conv_groups=4), nn.Linear(48, 48))
+    >>> Data2vec1Teacher(student, top_k=2)(torch.randn(1, 9, 48)).frames.shape
+    torch.Size([1, 9, 48])
+    """
+
+    @torch.no_grad()
+    def update(self, student: AnyStudent, decay: float) -> None:
+        """Average as EMATeacher does, then copy the positional convolution."""
+        super().update(student, decay)
+        torch._foreach_copy_(
+            list(self.context.positional.parameters()),
+            list(student.encoder.context.positional.parameters()),
         )

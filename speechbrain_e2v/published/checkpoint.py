@@ -19,9 +19,10 @@ class Published:
     """States of our modules, as found in a published file.
 
     `layout` is ``fairseq``, ``funasr``, ``data2vec1`` or ``huggingface``,
-    `sizes` the arguments of the encoder's class, `teacher` a state of its
-    context encoder. `dropped` tells what was left out and why that is well,
-    `notes` what a careful reader may want to know.
+    `sizes` what `published.sizes` builds the encoder of, `teacher` a state of
+    its context encoder, `decoder` one of what predicts masked frames.
+    `dropped` tells what was left out and why that is well, `notes` what a
+    careful reader may want to know.
     """
 
     layout: str
@@ -29,6 +30,7 @@ class Published:
     encoder: dict[str, torch.Tensor]
     decoder: dict[str, torch.Tensor] | None = None
     decoder_sizes: dict[str, int] | None = None
+    mask_embedding: torch.Tensor | None = None
     teacher: dict[str, torch.Tensor] | None = None
     head: PublishedHead | None = None
     dropped: dict[str, str] = field(default_factory=dict)
@@ -40,12 +42,14 @@ class Published:
     def left_out(self) -> list[str]:
         """What an encoder folder of it will not contain, in words."""
         parts = dict(self.dropped)
-        for name, state in (
+        mask = () if self.mask_embedding is None else (self.mask_embedding,)
+        for name, tensors in (
             ("decoder", self.decoder),
+            ("mask embedding", mask),
             ("teacher (_ema)", self.teacher),
         ):
-            if state:
-                parts[name] = f"{len(state)} tensors, for pre-training"
+            if tensors:
+                parts[name] = f"{len(tensors)} tensors, for pre-training"
         return [
             f"{shown(name)}: {what} - not needed for inference"
             for name, what in parts.items()

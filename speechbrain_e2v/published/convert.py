@@ -14,6 +14,7 @@ from speechbrain_e2v.files.digest import file_sha256
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.lobes.frontend import normalise_waveform
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
+from speechbrain_e2v.lobes.waveform_encoder import WaveformEncoder
 from speechbrain_e2v.published.encoder_folder import (
     load_encoder,
     load_head,
@@ -22,6 +23,7 @@ from speechbrain_e2v.published.encoder_folder import (
 )
 from speechbrain_e2v.published.head import PublishedHead
 from speechbrain_e2v.published.load import Pretrained, read_pretrained
+from speechbrain_e2v.published.sizes import kind_of
 from speechbrain_e2v.published.write import write_fairseq, write_funasr
 
 LAYOUTS = ("fairseq", "funasr")
@@ -52,6 +54,12 @@ def convert(
         raise ValueError(
             f"{source} is an encoder folder already: choose a published "
             f"layout to write ({' or '.join(LAYOUTS)}), or copy the folder."
+        )
+    if layout is not None and not isinstance(model.encoder, Emotion2vecEncoder):
+        raise ValueError(
+            f"{source} is a {kind_of(model.encoder)} encoder: the layout "
+            f"{layout} has a place for emotion2vec's only. Leave --to out for "
+            "an encoder folder."
         )
     parity = fingerprint(model.encoder, model.head)
     with _place(destination, layout) as place:
@@ -153,7 +161,7 @@ def fixed_signal() -> torch.Tensor:
 
 @torch.no_grad()
 def fingerprint(
-    encoder: Emotion2vecEncoder, head: PublishedHead | None = None
+    encoder: WaveformEncoder, head: PublishedHead | None = None
 ) -> dict[str, Any]:
     """Compute what must be equal between two copies of a model.
 

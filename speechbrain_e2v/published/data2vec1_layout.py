@@ -14,6 +14,7 @@ from speechbrain_e2v.published.checkpoint import (
     prefix_of,
 )
 from speechbrain_e2v.published.data2vec1_names import (
+    CONTEXT,
     FAIRSEQ_ANCHOR,
     HUGGINGFACE_ANCHOR,
     TRAINING_ONLY,
@@ -24,6 +25,7 @@ from speechbrain_e2v.published.data2vec1_names import (
     published_names,
     stack,
 )
+from speechbrain_e2v.published.sizes import checked_sizes
 
 _Tensors = dict[str, torch.Tensor]
 
@@ -40,12 +42,12 @@ def read_data2vec1(
     tensors: _Tensors,
     config: dict[str, Any] | None,
     origin: object,
-    tokens: Path | None = None,
+    labels: Path | None = None,
 ) -> Published:
     """Translate the tensors of a file of fairseq's or HuggingFace's.
 
     `config` is HuggingFace's ``config.json`` or fairseq's part on the model;
-    there is no head for `tokens`. Raises ValueError when a tensor is missing,
+    there is no head for `labels`. Raises ValueError when a tensor is missing,
     unexpected, mis-shaped or not finite, or the config is of another model.
     """
     of_fairseq = prefix_of(tensors, FAIRSEQ_ANCHOR) is not None
@@ -54,10 +56,19 @@ def read_data2vec1(
     sizes = model_sizes(shapes, origin)
     _check_config(sizes, config or {}, origin)
     demand_every_tensor(shapes, sizes, origin)
+    sizes = checked_sizes(sizes, origin)
+    state = _state(tensors, sizes, "", origin)
+    mask = state.pop("mask_embedding", None)
+    decoder = _below("prediction.", state)
+    for name in decoder:
+        del state[f"prediction.{name}"]
+    tokens = torch.empty(0, sizes["embed_dim"])
     found = Published(
         "data2vec1" if of_fairseq else "huggingface",
         sizes,
-        _state(tensors, sizes, "", origin),
+        state | {f"{CONTEXT}extra_tokens": tokens},
+        decoder or None,
+        mask_embedding=mask,
         dropped=dropped,
     )
     if ema:
@@ -65,13 +76,23 @@ def read_data2vec1(
         teacher = _teacher_names(sizes)
         theirs = {name: tuple(v.shape) for name, v in prefixed.items()}
         if theirs == {name: shapes[name] for name in teacher}:
-            found.teacher = _state(prefixed, sizes, "encoder.", origin)
+            named = _state(prefixed, sizes, "encoder.", origin)
+            found.teacher = _below(CONTEXT, named) | {"extra_tokens": tokens}
         else:
             found.dropped["teacher"] = (
                 f"{len(ema)} tensors of a teacher whose parts are not the "
                 "student's"
             )
     return found
+
+
+def _below(prefix: str, state: _Tensors) -> _Tensors:
+    """The part of a state below a prefix, without it."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in state.items()
+        if name.startswith(prefix)
+    }
 
 
 def _fairseq_names(

@@ -1,8 +1,9 @@
 """Parameter names of data2vec v1 audio: fairseq's, HuggingFace's and ours.
 
-Ours follow the emotion2vec encoder, so that a backbone can be put together
-from the same parts: ``frontend``, ``projection``, ``positional``, ``norm``,
-``blocks.N`` with one ``attention.qkv`` for the three published projections.
+Ours are those of Data2vec1Encoder: ``frontend``, ``projection`` and, under
+``context``, ``positional``, ``norm`` and ``blocks.N`` with one
+``attention.qkv`` for the three published projections; beside it
+``mask_embedding`` and ``prediction``, which only pre-training needs.
 """
 
 import re
@@ -18,6 +19,8 @@ from speechbrain_e2v.published.state_dict_check import demand_match
 Shapes = Mapping[str, Sequence[int]]
 
 FAIRSEQ_ANCHOR = "feature_extractor.conv_layers.0.0.weight"
+CONTEXT = "context."
+"""Before our names of all that the teacher averages."""
 HUGGINGFACE_ANCHOR = "feature_extractor.conv_layers.0.conv.weight"
 
 _FROM_HUGGINGFACE = [
@@ -62,7 +65,7 @@ _SIMPLE = {
     "mask_embedding": "mask_emb",
     "projection.0": "layer_norm",
     "projection.1": "post_extract_proj",
-    "norm": "encoder.layer_norm",
+    "context.norm": "encoder.layer_norm",
     "prediction": "final_proj",
 }
 _IN_BLOCK = {
@@ -94,9 +97,9 @@ def published_names(name: str) -> tuple[str, ...]:
 
     One, or query, key and value, to be stacked in this order.
 
-    >>> published_names("blocks.0.norm2.bias")
+    >>> published_names("context.blocks.0.norm2.bias")
     ('encoder.layers.0.final_layer_norm.bias',)
-    >>> len(published_names("blocks.0.attention.qkv.weight"))
+    >>> len(published_names("context.blocks.0.attention.qkv.weight"))
     3
     """
     if name in _SIMPLE:
@@ -107,9 +110,9 @@ def published_names(name: str) -> tuple[str, ...]:
     if match := re.fullmatch(r"frontend\.layers\.(\d+)(\.norm)?", stem):
         index = "2.1" if match[2] else "0"
         return (f"feature_extractor.conv_layers.{match[1]}.{index}.{kind}",)
-    if match := re.fullmatch(r"positional\.blocks\.(\d+)\.conv", stem):
+    if match := re.fullmatch(r"context\.positional\.blocks\.(\d+)\.conv", stem):
         return (f"encoder.pos_conv.{match[1]}.0.{kind}",)
-    if match := re.fullmatch(r"blocks\.(\d+)\.(.+)", stem):
+    if match := re.fullmatch(r"context\.blocks\.(\d+)\.(.+)", stem):
         layer = f"encoder.layers.{match[1]}"
         if match[2] == "attention.qkv":
             return tuple(f"{layer}.{part}.{kind}" for part in _PROJECTIONS)
@@ -142,6 +145,7 @@ def model_sizes(shapes: Shapes, origin: object) -> dict[str, Any]:
     depth = _count(shapes, r"encoder\.layers\.(\d+)\..+", origin)
     positional = _count(shapes, r"encoder\.pos_conv\.(\d+)\..+", origin)
     return {
+        "kind": "data2vec1",
         "embed_dim": width,
         "num_heads": max(1, width // 64),
         "depth": depth,
@@ -162,7 +166,7 @@ def expected_shapes(sizes: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     ...     embed_dim=48, depth=3, mlp_ratio=4.0, conv_channels=32,
     ...     conv_kernels=[10, 3, 3, 3, 3, 2, 2], pos_conv_width=95,
     ...     pos_conv_depth=5, pos_conv_groups=4)
-    >>> expected_shapes(sizes)["blocks.2.attention.qkv.weight"]
+    >>> expected_shapes(sizes)["context.blocks.2.attention.qkv.weight"]
     (144, 48)
     """
     width, channels = sizes["embed_dim"], sizes["conv_channels"]
@@ -177,12 +181,12 @@ def expected_shapes(sizes: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     depth, groups = sizes["pos_conv_depth"], sizes["pos_conv_groups"]
     kernel = max(3, sizes["pos_conv_width"] // depth)
     for i in range(depth):
-        conv = f"positional.blocks.{i}.conv"
+        conv = f"context.positional.blocks.{i}.conv"
         shapes[f"{conv}.weight"] = (width, width // groups, kernel)
         shapes[f"{conv}.bias"] = (width,)
-    shapes |= _norm("norm", width)
+    shapes |= _norm("context.norm", width)
     for i in range(sizes["depth"]):
-        block = f"blocks.{i}"
+        block = f"context.blocks.{i}"
         shapes |= _linear(f"{block}.attention.qkv", 3 * width, width)
         shapes |= _linear(f"{block}.attention.proj", width, width)
         shapes |= _norm(f"{block}.norm1", width)

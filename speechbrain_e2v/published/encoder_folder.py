@@ -1,9 +1,9 @@
 """Encoder folders: weights, sizes and origin, readable by people and tools.
 
-A folder holds ``encoder.safetensors``, ``encoder.yaml`` (sizes, plain yaml),
-``card.json`` (origin, corpora heard in training) and a README made of them;
-where the encoder came with a classification head, that too. Nothing in it is
-code, and the card has digests that are compared whenever it is loaded.
+A folder holds ``encoder.safetensors``, ``encoder.yaml`` (kind and sizes, plain
+yaml), ``card.json`` (origin, corpora heard in training) and a README made of
+them; where the encoder came with a classification head, that too. Nothing in it
+is code, and the card has digests that are compared whenever it is loaded.
 """
 
 import contextlib
@@ -26,9 +26,13 @@ from speechbrain_e2v.files.foreign_text import (
     markdown_cell,
     without_local_folders,
 )
-from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
+from speechbrain_e2v.lobes.waveform_encoder import WaveformEncoder
 from speechbrain_e2v.published.head import Label, PublishedHead
-from speechbrain_e2v.published.sizes import EncoderSizes, build_encoder
+from speechbrain_e2v.published.sizes import (
+    build_encoder,
+    sizes_of,
+    sizes_schema,
+)
 from speechbrain_e2v.published.state_dict_check import (
     as_safetensors,
     demand_match,
@@ -68,7 +72,7 @@ def _digest(state: Mapping[str, torch.Tensor]) -> str:
 
 def save_encoder(
     folder: str | Path,
-    encoder: Emotion2vecEncoder,
+    encoder: WaveformEncoder,
     card: Mapping[str, Any],
     head: PublishedHead | None = None,
 ) -> Path:
@@ -78,6 +82,7 @@ def save_encoder(
     (corpora and hours), ``finetuning``, ``updates``, ``licence``, ...
 
     >>> import tempfile
+    >>> from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
     >>> encoder = Emotion2vecEncoder(
     ...     embed_dim=48, num_heads=4, prenet_depth=1, depth=2,
     ...     conv_channels=32, pos_conv_groups=4)
@@ -88,16 +93,17 @@ def save_encoder(
     True
     """
     folder = Path(folder)
+    sizes = sizes_of(encoder)
     card = {
         **card,
         "parameters": sum(p.numel() for p in encoder.parameters()),
         "weights_sha256": weights_digest(encoder),
-        "sizes_sha256": _values_digest(encoder.config),
+        "sizes_sha256": _values_digest(sizes),
     }
     # Opened in this order and renamed in the reverse one: the sizes, which
     # make a folder an encoder folder, come last.
     files = {
-        SIZES: yaml.safe_dump(encoder.config, sort_keys=False).encode(),
+        SIZES: yaml.safe_dump(sizes, sort_keys=False).encode(),
         WEIGHTS: as_safetensors(encoder.state_dict()),
     }
     if head is not None:
@@ -132,7 +138,7 @@ def _values_digest(values: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def load_encoder(folder: str | Path) -> Emotion2vecEncoder:
+def load_encoder(folder: str | Path) -> WaveformEncoder:
     """Read an encoder folder, in evaluation mode.
 
     FileNotFoundError when one of its files is missing, ValueError when sizes
@@ -154,10 +160,10 @@ def load_encoder(folder: str | Path) -> Emotion2vecEncoder:
 
 
 def read_sizes(folder: str | Path) -> dict[str, Any]:
-    """Read the arguments of Emotion2vecEncoder from an encoder folder."""
+    """Read what an encoder is built of (`published.sizes`) from its folder."""
     path = Path(folder) / SIZES
-    kind = EncoderSizes
-    sizes = msgspec.structs.asdict(read_yaml(path, kind, way_out=_WAY_OUT))
+    schema = sizes_schema(read_yaml(path, dict[str, Any]), path)
+    sizes = msgspec.structs.asdict(read_yaml(path, schema, way_out=_WAY_OUT))
     found = _values_digest(sizes)
     _demand_digest(path, found, read_card(folder), "sizes_sha256")
     return sizes

@@ -132,8 +132,20 @@ KNOWN = (
         "MIT",
         _FAIRSEQ_NOTICE,
         _LIBRISPEECH,
+        url=f"{_FAIRSEQ}/data2vec/audio_base_ls.pt",
+        aliases=("audio_base_ls", "data2vec1-base"),
+        remark="the paper's ablation starts from it (table 8)",
+    ),
+    KnownCheckpoint(
+        "data2vec_audio_base",
+        "Baevski et al., data2vec (arXiv 2202.03555), "
+        "https://huggingface.co/facebook/data2vec-audio-base",
+        "Apache-2.0",
+        "Weights published under the Apache licence 2.0 by Meta AI.",
+        _LIBRISPEECH,
         hub_id="facebook/data2vec-audio-base",
-        aliases=("audio_base_ls", "data2vec-audio-base"),
+        aliases=("data2vec-audio-base",),
+        remark="without what predicts masked frames",
     ),
 )
 

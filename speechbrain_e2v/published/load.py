@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
+from speechbrain_e2v.lobes.waveform_encoder import WaveformEncoder
 from speechbrain_e2v.published.checkpoint import Published
 from speechbrain_e2v.published.encoder_folder import (
     SIZES,
@@ -32,29 +32,32 @@ from speechbrain_e2v.published.sizes import build_encoder
 class Pretrained:
     """An encoder in evaluation mode and all that came with it.
 
-    `layout` is ``encoder folder``, ``fairseq`` or ``funasr``. `decoder` is a
-    state of ConvDecoder(**decoder_sizes), `teacher` one of the teacher's
-    context encoder. `left_out` names what inference does not need.
+    `layout` is ``encoder folder`` or one of `Published`. `decoder` is a state
+    of ConvDecoder(**decoder_sizes), or of data2vec v1's linear layer, `teacher`
+    one of the teacher's context encoder. `left_out` names what inference does
+    not need.
     """
 
-    encoder: Emotion2vecEncoder
+    encoder: WaveformEncoder
     card: dict[str, Any]
     layout: str
     weights_file: Path | None
     head: PublishedHead | None = None
     decoder: dict[str, torch.Tensor] | None = None
     decoder_sizes: dict[str, int] | None = None
+    mask_embedding: torch.Tensor | None = None
     teacher: dict[str, torch.Tensor] | None = None
     left_out: list[str] = field(default_factory=list)
 
 
 def load_pretrained(
     source: str | Path, local_files_only: bool = False
-) -> tuple[Emotion2vecEncoder, dict[str, Any]]:
+) -> tuple[WaveformEncoder, dict[str, Any]]:
     """Load an encoder, in evaluation mode, and its card.
 
     The source is an encoder folder, the output folder of a pre-training run,
-    a fairseq file, a FunASR folder or file, a hub id
+    a fairseq file (data2vec 2.0, emotion2vec, data2vec v1), a FunASR folder or
+    file, HuggingFace's of data2vec-audio, a hub id
     (``emotion2vec/emotion2vec_base``) or a known name (``data2vec2-base``,
     see `published.hub`). Raises FileNotFoundError when there is
     no such thing, here or on the hub, and ValueError when it is refused,
@@ -62,6 +65,7 @@ def load_pretrained(
     mis-shaped tensor.
 
     >>> from speechbrain_e2v.published.encoder_folder import save_encoder
+    >>> from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
     >>> encoder = Emotion2vecEncoder(
     ...     embed_dim=48, num_heads=4, prenet_depth=1, depth=2,
     ...     conv_channels=32, pos_conv_groups=4)
@@ -89,7 +93,6 @@ def read_pretrained(
                 load_head(folder),
             )
     published = read_published(path)
-    _demand_emotion2vec(source, published)
     with torch.random.fork_rng(devices=[]):  # loading changes no seed
         encoder = build_encoder(
             published.sizes, published.encoder, published.weights_file
@@ -102,6 +105,7 @@ def read_pretrained(
         published.head,
         published.decoder,
         published.decoder_sizes,
+        published.mask_embedding,
         published.teacher,
         published.left_out,
     )
@@ -110,7 +114,7 @@ def read_pretrained(
 def read_sizes(
     source: str | Path, local_files_only: bool = False
 ) -> dict[str, Any]:
-    """Read the arguments of Emotion2vecEncoder off anything above.
+    """Read kind and sizes of an encoder (`published.sizes`) off anything above.
 
     An encoder of them has the published architecture and random weights.
     """
@@ -118,20 +122,7 @@ def read_sizes(
     for folder in (path, path / "encoder"):
         if (folder / SIZES).is_file():
             return read_folder_sizes(folder)
-    published = read_published(path)
-    _demand_emotion2vec(source, published)
-    return published.sizes
-
-
-def _demand_emotion2vec(source: str | Path, published: Published) -> None:
-    if published.layout in ("data2vec1", "huggingface"):
-        raise ValueError(
-            f"{source} is data2vec v1 ({published.sizes['depth']} layers of "
-            f"width {published.sizes['embed_dim']}; every tensor was "
-            "recognised), which is another architecture than emotion2vec's: "
-            "no encoder folder can be made of it. Its weights can be read "
-            "with speechbrain_e2v.published.read.read_published."
-        )
+    return read_published(path).sizes
 
 
 def _card(

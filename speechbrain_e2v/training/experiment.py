@@ -5,14 +5,12 @@ run options such as ``--device`` are kept apart (merging them into the
 hyperparameters would reset the yaml's own options to their defaults).
 """
 
-import contextlib
 import difflib
 import io
 import logging
-import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +22,6 @@ from ruamel.yaml.error import YAMLError
 from speechbrain.utils.distributed import if_main_process
 from speechbrain.utils.run_opts import RunOptions
 
-from speechbrain_e2v import console
 from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.training.devices import usable_device
 from speechbrain_e2v.training.upstream_yaml import (
@@ -130,30 +127,6 @@ def _stream(file: Path, text: str) -> io.StringIO:
     stream = io.StringIO(text)
     stream.name = str(file)  # as a file has it
     return stream
-
-
-@contextlib.contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Turn errors about the user's input into one line and exit status 1.
-
-    Ctrl-C and SIGTERM are one line, too, with exit status 130 and 143. The
-    traceback goes to the run's log.txt.
-
-    >>> with one_line_errors():
-    ...     raise ValueError("n_folds is 0; it must be at least 1")
-    Traceback (most recent call last):
-    SystemExit: error: n_folds is 0; it must be at least 1
-    """
-    try:
-        with console.command():
-            yield
-    except console.Ended as ended:
-        if os.environ.get("RANK", "0") == "0":
-            print(ended.line, file=sys.stderr)
-        raise SystemExit(ended.status) from ended
-    except console.EXPECTED as error:
-        logging.getLogger(__name__).debug("what ended the run", exc_info=error)
-        raise SystemExit(f"error: {console.one_line(error)}") from error
 
 
 def recipe_usage(script: str | Path, title: str, example: str) -> str:

@@ -6,14 +6,17 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
+ABSENT = "!absent"
+
 
 def merged_yaml(file: str | Path, within: tuple[Path, ...] = ()) -> str:
     """The text of a yaml over its bases; without ``base`` it is the file's.
 
     ``base: x.yaml``, or a list of them, is relative to the file. Later ones
-    win over earlier ones and the file over all, key by top-level key.
-    `within` are the files that named this one. A ValueError names a base that
-    is not there, or that has itself for a base.
+    win over earlier ones and the file over all, key by top-level key; a key
+    that the file says to be ``!absent`` is left out. `within` are the files
+    that named this one. A ValueError names a base that is not there, or that
+    has itself for a base.
 
     >>> folder = getfixture("tmp_path")
     >>> _ = (folder / "a.yaml").write_text("lr: 0.1\\nx: !ref <lr>\\n")
@@ -38,6 +41,9 @@ def merged_yaml(file: str | Path, within: tuple[Path, ...] = ()) -> str:
         base = merged_yaml(file.parent / name, (*within, file))
         merged.update(YAML().load(base))
     merged.update(tree)
+    for key, value in tree.items():
+        if getattr(value, "tag", None) == ABSENT:
+            del merged[key]
     stream = StringIO()
     YAML().dump(merged, stream)
     return stream.getvalue()

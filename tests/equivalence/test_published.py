@@ -10,7 +10,9 @@ import torch
 from equivalence.published_names_d2v1 import huggingface_state
 from safetensors.torch import save_file
 
+from speechbrain_e2v.lobes.data2vec1 import Data2vec1Encoder
 from speechbrain_e2v.lobes.frontend import normalise_waveform
+from speechbrain_e2v.published.convert import convert
 from speechbrain_e2v.published.data2vec1_layout import read_data2vec1
 from speechbrain_e2v.published.data2vec1_names import (
     expected_shapes,
@@ -18,7 +20,8 @@ from speechbrain_e2v.published.data2vec1_names import (
     published_names,
 )
 from speechbrain_e2v.published.emotion2vec_layout import read_emotion2vec
-from speechbrain_e2v.published.load import read_pretrained
+from speechbrain_e2v.published.encoder_folder import weights_digest
+from speechbrain_e2v.published.load import load_pretrained, read_pretrained
 from speechbrain_e2v.published.read import read_published
 
 
@@ -175,15 +178,17 @@ def test_data2vec1_keys_are_fully_explained(golden, size):
     teacher = empty(under_ema(lists["_ema"]))
     weights = read_data2vec1(student | teacher, None, size)
     assert not weights.dropped
-    for ours, theirs in (
-        (weights.encoder, student),
-        (weights.teacher, lists["_ema"]),
-    ):
-        names = [part for name in ours for part in published_names(name)]
-        prefix = "encoder." if theirs is lists["_ema"] else ""
-        assert sorted(names) == sorted(prefix + name for name in theirs)
+    names = [n for name in named(weights) for n in published_names(name)]
+    assert sorted(names) == sorted(student)
+    names = [
+        part.removeprefix("encoder.")
+        for name in weights.teacher
+        if name != "extra_tokens"
+        for part in published_names(f"context.{name}")
+    ]
+    assert sorted(names) == sorted(lists["_ema"])
     if size == "base_full":
-        count = sum(v.numel() for v in weights.encoder.values())
+        count = sum(v.numel() for v in named(weights).values())
         assert count == 93_754_880  # 93.75 M: paper, table 2
         assert weights.sizes["num_heads"] == 12
 
@@ -197,8 +202,16 @@ def test_data2vec1_file_values(tmp_path, golden):
     path = write_fairseq(tmp_path / "audio.pt", renamed, {"encoder_layers": 3})
     published = read_published(path)
     check_data2vec1(published, state)
-    with pytest.raises(ValueError, match="data2vec v1"):
-        read_pretrained(path)
+    model = read_pretrained(path)
+    assert isinstance(model.encoder, Data2vec1Encoder)
+    with pytest.raises(ValueError, match="is a data2vec1 encoder: the layout"):
+        convert(path, tmp_path / "again.pt", "fairseq")
+    folder = tmp_path / "encoder"
+    convert(path, folder)
+    assert "kind: data2vec1" in (folder / "encoder.yaml").read_text("utf-8")
+    again, card = load_pretrained(folder)
+    assert weights_digest(again) == weights_digest(model.encoder)
+    assert len(card["left_out"]) == 6, card["left_out"]
 
 
 @pytest.mark.parametrize("prefix", ["", "data2vec_audio."])
@@ -222,10 +235,18 @@ def test_huggingface_folder_values(tmp_path, golden, prefix, name):
     check_data2vec1(published, state)
 
 
+def named(weights):
+    """All tensors of a data2vec v1 student, as `published_names` knows them."""
+    found = {f"prediction.{k}": v for k, v in (weights.decoder or {}).items()}
+    found |= weights.encoder | {"mask_embedding": weights.mask_embedding}
+    assert not found.pop("context.extra_tokens").numel()
+    return found
+
+
 def check_data2vec1(weights, state):
     """Compare value by value with the official state."""
     taken = set()
-    for name, value in weights.encoder.items():
+    for name, value in named(weights).items():
         parts = published_names(name)
         for part, ours in zip(parts, value.chunk(len(parts)), strict=True):
             assert torch.equal(ours, state[part]), name
@@ -233,8 +254,11 @@ def check_data2vec1(weights, state):
     left = {k for k in state if not k.startswith("_ema.")} - taken
     assert left <= {"final_proj.weight", "final_proj.bias"}
     for name, value in (weights.teacher or {}).items():
+        if name == "extra_tokens":
+            continue
         parts = [
-            part.removeprefix("encoder.") for part in published_names(name)
+            part.removeprefix("encoder.")
+            for part in published_names(f"context.{name}")
         ]
         expected = torch.cat([state[f"_ema.{part}"] for part in parts])
         assert torch.equal(value, expected)
@@ -253,5 +277,5 @@ def test_missing_and_strange_data2vec1_tensors_are_listed(golden):
 def test_our_data2vec1_shapes(golden):
     shapes = golden("d2v1_base_full_keys.json")["student"]
     expected = expected_shapes(model_sizes(shapes, "x"))
-    assert expected["blocks.11.attention.qkv.weight"] == (2304, 768)
-    assert expected["positional.blocks.4.conv.weight"] == (768, 48, 19)
+    assert expected["context.blocks.11.attention.qkv.weight"] == (2304, 768)
+    assert expected["context.positional.blocks.4.conv.weight"] == (768, 48, 19)

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,23 @@ import soundfile
 import torch
 
 from speechbrain_e2v.cli import main as e2v
+from speechbrain_e2v.console import one_line_errors
+from speechbrain_e2v.downstream.upstreams import (
+    random_encoder,
+    trained_encoder,
+)
+from speechbrain_e2v.inference.classifier_folder import (
+    read_classifier,
+    write_classifier,
+)
+from speechbrain_e2v.inference.extractor import Emotion2vec
+from speechbrain_e2v.inference.trained import ClassLabel, TrainedClassifier
+from speechbrain_e2v.lobes.data2vec1 import Data2vec1Encoder
+from speechbrain_e2v.lobes.embedding import (
+    EmbeddingClassifier,
+    UtteranceEmbedding,
+)
+from speechbrain_e2v.lobes.frontend import normalise_waveform
 from speechbrain_e2v.pretraining.data import PretrainingDataset
 from speechbrain_e2v.pretraining.schedules import cosine_with_warmup
 from speechbrain_e2v.published.encoder_folder import (
@@ -22,7 +40,6 @@ from speechbrain_e2v.published.encoder_folder import (
     weights_digest,
 )
 from speechbrain_e2v.training.checkpointing import AtomicCheckpointer
-from speechbrain_e2v.training.experiment import one_line_errors
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 YAML = REPOSITORY / "hparams/pretrain_tiny.yaml"
@@ -558,3 +575,147 @@ def test_what_is_not_finite_ends_in_one_line(corpus, tmp_path):
         train(tmp_path / "run", [listing], noise_std=".inf")
     assert "\n" not in str(stopped.value)
     assert "Traceback" in (tmp_path / "run/log.txt").read_text("utf-8")
+
+
+DATA2VEC1 = {
+    "embed_dim": 48,
+    "num_heads": 4,
+    "depth": 2,
+    "top_k_layers": 1,
+    "conv_channels": 16,
+    "clones": 2,
+    "batch_seconds": 6,
+    "max_seconds": 1.5,
+    "num_workers": 0,
+    "updates": 4,
+    "warmup_updates": 1,
+    "log_interval": 1,
+    "ckpt_interval_steps": 2,
+    "grad_accumulation_factor": 1,
+    "precision": "fp32",
+    "device": "cpu",
+}
+
+
+def train_data2vec1(output, listing, kind="", **changes):
+    yaml = YAML.with_name(f"pretrain_data2vec1{kind}.yaml")
+    argv = [str(yaml), f"--manifests={[str(listing)]}", "--noprogressbar"]
+    argv += [f"--output_folder={output}"]
+    argv += [f"--{k}={v}" for k, v in {**DATA2VEC1, **changes}.items()]
+    return pretrain(argv)
+
+
+@pytest.fixture(scope="module")
+def of_data2vec1(corpus, tmp_path_factory):
+    """Folder of a run of each yaml, the second from the first's encoder."""
+    folder = tmp_path_factory.mktemp("data2vec1")
+    listing = manifest(corpus, folder / "speech.json")
+    first = train_data2vec1(folder / "run_released", listing, "_released")
+    train_data2vec1(folder / "run", listing, initialise_from=first)
+    return folder
+
+
+@pytest.mark.parametrize(("kind", "tokens"), [("", 10), ("_released", 0)])
+def test_data2vec1_trains(of_data2vec1, kind, tokens):
+    run = of_data2vec1 / f"run{kind}"
+    lines = health(run)
+    assert [line["update"] for line in lines] == [1, 2, 3, 4]
+    assert all(np.isfinite(line["loss"]) for line in lines)
+    only_frames = [line["loss"] == line["loss_frame"] for line in lines]
+    assert all(only_frames) is (tokens == 0)
+    encoder = load_encoder(run / "encoder")
+    assert isinstance(encoder, Data2vec1Encoder)
+    assert encoder.config["num_extra_tokens"] == tokens
+    start = read_card(run / "encoder")["initialised_with"]
+    fresh = "fresh extra tokens (it has none); fresh decoder; fresh mask"
+    assert (fresh in start) is (tokens == 10)
+
+
+def test_data2vec1_goes_on_bit_exact(of_data2vec1, tmp_path):
+    """Stopped at update 2 and resumed: dropout and layer drop repeat."""
+    for limit in (2, 4):
+        train_data2vec1(
+            tmp_path / "run",
+            of_data2vec1 / "speech.json",
+            initialise_from=of_data2vec1 / "run_released/encoder",
+            optimizer_step_limit=limit,
+        )
+    for name in ("encoder.safetensors", "encoder.yaml"):
+        again = (tmp_path / "run/encoder" / name).read_bytes()
+        whole = (of_data2vec1 / "run/encoder" / name).read_bytes()
+        assert again == whole, name
+    ours, theirs = (
+        AtomicCheckpointer(run / "save").find_whole().path
+        for run in (tmp_path / "run", of_data2vec1 / "run")
+    )
+    for name in ("student.ckpt", "teacher.ckpt"):
+        one, other = (
+            torch.load(path / name, weights_only=True)
+            for path in (ours, theirs)
+        )
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[key], other[key]) for key in one), name
+
+
+def test_what_data2vec1_learned_is_used_everywhere(of_data2vec1, tmp_path):
+    """Features, a probe's upstream, a classifier folder, a new start."""
+    source = of_data2vec1 / "run"
+    encoder = load_encoder(source / "encoder")
+    wav = torch.randn(9000)
+    with torch.no_grad():
+        expected = encoder(normalise_waveform(wav[None]))[0]
+    model = Emotion2vec.from_pretrained(source, device="cpu")
+    found = model.extract(wav, 16000, "frame").values
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    upstream = trained_encoder(source / "encoder")
+    assert torch.equal(upstream.extract([wav])[0], found)
+    assert random_encoder(source).extract([wav])[0].shape == found.shape
+    output = tmp_path / "features"
+    clip = tmp_path / "a.wav"
+    soundfile.write(clip, wav.numpy() * 0.1, 16000)
+    options = ["--encoder", str(source), "-o", str(output)]
+    assert e2v(["extract", str(clip), *options]) == 0
+    classifier = TrainedClassifier(
+        UtteranceEmbedding(encoder),
+        EmbeddingClassifier(48, 2),
+        (ClassLabel("a", "a", "a"), ClassLabel("b", "b", "b")),
+        {"encoder_card": read_card(source / "encoder")},
+    )
+    folder = write_classifier(tmp_path / "classifier", classifier)
+    again = read_classifier(folder)
+    assert weights_digest(again.embedding) == weights_digest(
+        classifier.embedding
+    )
+    told = train_data2vec1(
+        tmp_path / "again",
+        of_data2vec1 / "speech.json",
+        initialise_from=source / "encoder",
+        lr=0.0,
+    )
+    assert weights_digest(load_encoder(told)) == weights_digest(encoder)
+    card = read_card(told)
+    assert "fresh decoder; fresh mask embedding" in card["initialised_with"]
+    with pytest.raises(SystemExit, match="is a data2vec1 encoder, but this"):
+        train(
+            tmp_path / "other",
+            [of_data2vec1 / "speech.json"],
+            initialise_from=source / "encoder",
+        )
+
+
+def test_interrupted_while_importing_is_one_line(tmp_path):
+    """Ctrl-C in the seconds before anything of the run begins."""
+    package = tmp_path / "speechbrain"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
+        "import time\ntime.sleep(60)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(REPOSITORY / "train.py")],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{REPOSITORY}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 130
+    assert done.stderr == "interrupted\n"

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from speechbrain_e2v.console import one_line_errors
 from speechbrain_e2v.corpora.corpus import Corpus
 from speechbrain_e2v.corpora.manifest import read_manifest
 from speechbrain_e2v.corpora.prepare import prepare
@@ -33,7 +34,7 @@ from speechbrain_e2v.downstream.data import (
     require_learning,
 )
 from speechbrain_e2v.downstream.results import POOLED, protocol_entry
-from speechbrain_e2v.training.experiment import Experiment, one_line_errors
+from speechbrain_e2v.training.experiment import Experiment
 
 _OPTIONS = ("context_turns", "min_context_turns", "target_utterance")
 

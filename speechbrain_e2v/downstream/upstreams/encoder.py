@@ -12,9 +12,10 @@ from speechbrain_e2v.lobes.batching import (
     checked_layer,
     layer_indices,
 )
-from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
+from speechbrain_e2v.lobes.waveform_encoder import WaveformEncoder
 from speechbrain_e2v.published.encoder_folder import weights_digest
 from speechbrain_e2v.published.load import load_pretrained, read_sizes
+from speechbrain_e2v.published.sizes import fresh_encoder
 
 _PREPROCESSING = "16 kHz mono, zero mean and unit variance per utterance"
 
@@ -30,6 +31,7 @@ WeightedSumHead`). `description` is what ``results.json`` shall say about the
 
     Raises ValueError if there is no such layer.
 
+    >>> from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
     >>> encoder = Emotion2vecEncoder(
     ...     embed_dim=48, num_heads=4, prenet_depth=1, depth=2,
     ...     conv_channels=32, pos_conv_groups=4)
@@ -41,7 +43,7 @@ WeightedSumHead`). `description` is what ``results.json`` shall say about the
 
     def __init__(
         self,
-        encoder: Emotion2vecEncoder,
+        encoder: WaveformEncoder,
         layer: Layer = -1,
         device: str = "cpu",
         description: dict | None = None,
@@ -114,7 +116,7 @@ def random_encoder(
     with torch.random.fork_rng(devices=[]):
         sizes = read_sizes(source)
         torch.manual_seed(seed)
-        encoder = Emotion2vecEncoder(**sizes)
+        encoder = fresh_encoder(sizes)
     description = {
         "kind": "encoder at random initialisation",
         "architecture_of": _name(source),

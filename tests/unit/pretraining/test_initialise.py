@@ -1,5 +1,6 @@
 """Pre-training that starts from published weights."""
 
+import argparse
 import hashlib
 import re
 from pathlib import Path
@@ -13,7 +14,11 @@ from unit.published.published_tiny import (
     write_fairseq,
 )
 
+from speechbrain_e2v.lobes.data2vec1 import Data2vec1Encoder
+from speechbrain_e2v.pretraining.data2vec1_student import Data2vec1Student
 from speechbrain_e2v.pretraining.initialise import initialise
+from speechbrain_e2v.pretraining.teacher import Data2vec1Teacher
+from speechbrain_e2v.published.encoder_folder import save_encoder
 from speechbrain_e2v.published.hub import SourceNotFound
 from speechbrain_e2v.published.known_checkpoints import known_checkpoint
 from speechbrain_e2v.training.yaml_bases import merged_yaml
@@ -122,3 +127,42 @@ def test_a_known_name_is_taken_from_the_cache(cache):
     same(teacher.context.blocks, their_teacher.context.blocks)
     assert told.startswith("encoder of data2vec2-base; fresh extra tokens")
     assert told.endswith(hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def test_another_kind_of_encoder_is_refused(tmp_path):
+    encoder = Data2vec1Encoder(48, 4, 2, conv_channels=32, pos_conv_groups=4)
+    folder = save_encoder(tmp_path, encoder, {"name": "x"})
+    student, teacher = tiny_pair(seed=9)
+    with pytest.raises(ValueError, match="data2vec1 encoder, but this yaml"):
+        initialise(student, teacher, folder)
+
+
+@pytest.mark.parametrize("final_proj", [True, False])
+def test_data2vec1_comes_from_the_published_layout(
+    tmp_path, golden, final_proj
+):
+    state = golden("d2v1_tiny_fairseq_state.safetensors")
+    if not final_proj:  # HuggingFace keeps none
+        state = {k: v for k, v in state.items() if "final_proj" not in k}
+    ema = {k: state.pop(k) for k in list(state) if k.startswith("_ema.")}
+    state["_ema"] = {k.removeprefix("_ema."): v for k, v in ema.items()}
+    model = argparse.Namespace(encoder_attention_heads=4)
+    torch.save({"cfg": {"model": model}, "model": state}, tmp_path / "a.pt")
+    encoder = Data2vec1Encoder(48, 4, 3, 5, conv_channels=32, pos_conv_groups=4)
+    student = Data2vec1Student(encoder, torch.nn.Linear(48, 48))
+    teacher = Data2vec1Teacher(student, top_k=2)
+    before = student.decoder.bias.detach().clone()
+    tokens = encoder.context.extra_tokens.detach().clone()
+    told = initialise(student, teacher, tmp_path / "a.pt")
+    assert "its mask embedding; its teacher (_ema)" in told
+    assert ("its decoder" if final_proj else "fresh decoder") in told
+    assert torch.equal(student.mask_embedding, state["mask_emb"])
+    expected = state["final_proj.bias"] if final_proj else before
+    assert torch.equal(student.decoder.bias, expected)
+    for context in (encoder.context, teacher.context):
+        assert torch.equal(context.extra_tokens, tokens)
+    for context, norm in (
+        (encoder.context, state["encoder.layer_norm.bias"]),
+        (teacher.context, state["_ema"]["layer_norm.bias"]),
+    ):
+        assert torch.equal(context.norm.bias, norm)

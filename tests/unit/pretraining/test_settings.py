@@ -31,18 +31,33 @@ opt_class: !name:torch.optim.AdamW
     betas: !ref <betas>
     weight_decay: 0.01
 """
-SPEECH = [Utterance("a", "a.wav", num_samples=9, sample_rate=8000)]
 
 
 @pytest.fixture
-def settings(tmp_path):
-    def read(*options, text=TEXT, speech=SPEECH):
+def speech(tmp_path):
+    """What the run hears: one utterance, in a file."""
+
+    def utterance(folder="here", content=b"sound", num_samples=9):
+        path = tmp_path / folder / "a.wav"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        return Utterance(
+            "a", str(path), num_samples=num_samples, sample_rate=8000
+        )
+
+    return utterance
+
+
+@pytest.fixture
+def settings(tmp_path, speech):
+    def read(*options, text=TEXT, heard=None):
+        heard = [speech()] if heard is None else heard
         file = tmp_path / "x.yaml"
         file.write_text(text, "utf-8")
         known = ("seed", "num_workers", "optimizer_step_limit", "draw")
         known += ("opt_class", "grad_accumulation_factor", "max_grad_norm")
         experiment = load_experiment([str(file), *options], known)
-        return run_settings(experiment, speech)
+        return run_settings(experiment, heard)
 
     return read
 
@@ -116,13 +131,31 @@ def test_objects_of_the_yaml_count_too(settings, resume, old, new, told):
         resume(settings(text=TEXT.replace(old, new)))
 
 
-def test_speech_counts_by_content_not_by_place(settings, resume):
-    moved = [Utterance("a", "b/a.wav", num_samples=9, sample_rate=8000)]
-    resume(settings(speech=moved))
-    longer = [Utterance("a", "a.wav", num_samples=10, sample_rate=8000)]
-    for other in (longer, SPEECH + longer, []):
+def test_speech_counts_by_content_not_by_place(settings, resume, speech):
+    resume(settings(heard=[speech("moved")]))
+    longer = speech("longer", num_samples=10)
+    for other in ([longer], [speech(), longer], []):
         with pytest.raises(SettingsChanged, match="manifests 1 utterances"):
-            resume(settings(speech=other))
+            resume(settings(heard=other))
+
+
+def test_another_sound_of_the_same_length_is_noticed(settings, resume, speech):
+    other = settings(heard=[speech(content=b"noise")])
+    with pytest.raises(SettingsChanged, match="settings: audio 1 files .*;"):
+        resume(other)
+    resume(other, "audio")
+
+
+def test_a_checkpoint_that_kept_no_content_goes_on(settings, tmp_path):
+    """Of an early version."""
+    kept = settings()
+    del kept["audio"]
+    checkpointer = AtomicCheckpointer(tmp_path / "early")
+    checkpointer.add_recoverable("settings", kept)
+    checkpointer.save_checkpoint()
+    new = settings()
+    check_resumable(new, {"checkpointer": checkpointer, "modules": {}})
+    assert new["audio"].startswith("1 files (")
 
 
 def test_what_is_allowed_goes_on(settings, resume):

@@ -16,8 +16,10 @@ from unit.published.published_tiny import (
     write_funasr,
 )
 
+from speechbrain_e2v.lobes.data2vec1 import Data2vec1Encoder
 from speechbrain_e2v.published.convert import convert
 from speechbrain_e2v.published.encoder_folder import (
+    SIZES,
     load_encoder,
     load_head,
     read_card,
@@ -279,3 +281,18 @@ def test_the_card_is_one_table_without_raw_numbers_or_local_paths(tmp_path):
     assert "| overrides | lr: 0.1<br>output_folder: run |" in table
     assert "| loss | 0.126 |" in table
     assert "<script>" not in text
+
+
+def test_the_kind_stands_in_the_sizes(tmp_path):
+    encoder = Data2vec1Encoder(48, 4, 1, conv_channels=16, pos_conv_groups=4)
+    folder = save_encoder(tmp_path, encoder, {})
+    sizes = folder / SIZES
+    text = sizes.read_text("utf-8")
+    assert text.startswith("kind: data2vec1\n")
+    assert type(load_encoder(folder)) is Data2vec1Encoder
+    sizes.write_text(text.replace("data2vec1", "hubert"), "utf-8")
+    with pytest.raises(ValueError, match="kind is hubert; known are emotion"):
+        load_encoder(folder)
+    sizes.write_text(text.replace("kind: data2vec1\n", ""), "utf-8")
+    with pytest.raises(ValueError, match="required field `prenet_depth`"):
+        load_encoder(folder)

@@ -2,9 +2,9 @@
 
 import pytest
 
+from speechbrain_e2v.console import one_line_errors
 from speechbrain_e2v.training.experiment import (
     load_experiment,
-    one_line_errors,
     recipe_usage,
 )
 

@@ -61,3 +61,11 @@ def test_a_base_that_is_missing_or_a_circle(folder):
     (folder / "y.yaml").write_text("base: x.yaml\n")
     with pytest.raises(ValueError, match="x.yaml has itself for a base"):
         merged_yaml(folder / "x.yaml")
+
+
+def test_a_key_of_a_base_can_be_left_out(folder):
+    path = folder / "fewer.yaml"
+    path.write_text("base: deep/head.yaml\nopt: !absent\nlr: 0.3\n")
+    assert merged_yaml(path).splitlines()[-1] == "lr: 0.3"
+    found = load_hyperpyyaml(merged_yaml(path), {"folder": "x"})
+    assert set(found) == {"folder", "seeds", "out", "name", "lr"}
