@@ -3,11 +3,16 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from sklearn.metrics import adjusted_mutual_info_score
+
 from speechbrain_e2v.corpora.protocols import OFFICIAL, Fold
 from speechbrain_e2v.corpora.utterance import Utterance
 
 _FEW = 5  # utterances; with fewer a single class says nothing of a speaker
 _SHOWN = 3
+_CONFOUNDED = (
+    0.4  # acted corpora have 0.0, four speakers of half the classes 0.5
+)
 
 
 def protocol_caveats(
@@ -106,9 +111,22 @@ def _confounded(
     enough = [c for c in heard.values() if c.total() >= _FEW]
     single = sum(len(counts) == 1 for counts in enough)
     classes = {name for counts in heard.values() for name in counts}
-    if len(classes) < 2 or 2 * single <= len(enough):
+    if len(classes) < 2 or len(heard) < 2:
+        return []
+    if 2 * single > len(enough):
+        return [
+            f"{single} of {len(enough)} speakers have one class only: speaker "
+            "and class are confounded"
+        ]
+    # 1: one of the two tells the other; 0: they have nothing to do with each
+    # other. Adjusted, as many speakers of few utterances agree by chance.
+    pairs = [(u.spk, u.emo) for u in utterances if u.spk and u.emo is not None]
+    shared = adjusted_mutual_info_score(
+        *zip(*pairs, strict=True), average_method="min"
+    )
+    if shared < _CONFOUNDED:
         return []
     return [
-        f"{single} of {len(enough)} speakers have one class only: speaker and "
-        "class are confounded"
+        "speaker and class are confounded: their adjusted mutual information "
+        f"is {shared:.2f} of 1"
     ]

@@ -50,9 +50,11 @@ def _pick(
 
 
 def _too_few(key: str, groups: Sequence[str]) -> ValueError:
+    # Of a single one nothing is left to train on, even if a share validates.
+    fitting = _WITH_A_SHARE if len(groups) > 1 else {}
     return ValueError(
         f"{key}: {groups} are too few to train, validate and test on different "
-        f"ones; use the protocol {_WITH_A_SHARE.get(key, 'random_kfold')}"
+        f"ones; use the protocol {fitting.get(key, 'random_kfold')}"
     )
 
 
@@ -212,10 +214,20 @@ def _stratified_blocks(
     with warnings.catch_warnings():
         # A class with fewer utterances than folds: the caveats say so.
         warnings.filterwarnings("ignore", "The least populated class")
-        return [
+        blocks = [
             {getattr(rows[i], key) for i in test}
             for _, test in splitter.split(numbers, classes, numbers)
         ]
+    # The splitter may leave a block empty, as where each group has one class:
+    # the smallest group of the block with most of them moves there.
+    size = Counter(getattr(u, key) for u in rows)
+    for block in blocks:
+        if not block:
+            donor = max(blocks, key=len)
+            moved = min(donor, key=lambda group: (size[group], rank[group]))
+            donor.remove(moved)
+            block.add(moved)
+    return blocks
 
 
 def _unlikeness(

@@ -21,6 +21,8 @@ from speechbrain_e2v.corpora.manifest_rows import (
 )
 from speechbrain_e2v.corpora.utterance import Utterance
 
+_HEAD = 64  # bytes; a WAV file has its rate and channels in the first 44
+
 
 def label_digests(corpus: Corpus, data_folder: Path) -> dict[str, str]:
     """SHA-256 of every label file of a corpus, by relative path.
@@ -70,14 +72,14 @@ def input_digest(
     sources: Mapping[str, str],
     min_duration: float | None,
 ) -> str:
-    """Digest that changes with a name, a label, a file size or an option."""
-    sizes = {}
-    for utterance in rows:
-        path = Path(data_root, utterance.wav)
-        sizes[utterance.wav] = path.stat().st_size if path.is_file() else -1
+    """Digest that changes with a name, a label, a file or an option.
+
+    Of a file its size and first bytes count: a header says how long it is.
+    """
+    files = {u.wav: _size_and_head(Path(data_root, u.wav)) for u in rows}
     facts = {
         "rows": rows_digest(to_rows(rows, data_root)),  # refuses equal ids
-        "sizes": sizes,
+        "files": files,
         "sources": sources,
         "min_duration": min_duration,
         "spec_version": SPEC_VERSION,
@@ -96,6 +98,13 @@ def input_digest(
     }
     text = json.dumps(facts, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _size_and_head(path: Path) -> tuple[int, str]:
+    if not path.is_file():
+        return -1, ""
+    with open(path, "rb") as file:
+        return path.stat().st_size, file.read(_HEAD).hex()
 
 
 def reusable_meta(

@@ -99,6 +99,52 @@ def test_classes_reach_the_parts_where_speakers_have_one_each():
     assert not any("lacks a class" in caveat for caveat in caveats)
 
 
+def spoken(**table):
+    return [
+        Utterance(f"{s}{e}{i}", "x.wav", spk=s, emo=e)
+        for s, counts in table.items()
+        for e, count in counts.items()
+        for i in range(count)
+    ]
+
+
+def test_classes_that_only_some_speakers_have_are_confounded():
+    def said(rows):
+        folds = make_folds("leave_one_speaker_out_carved", rows, 9, 1)
+        return [c for c in protocol_caveats(folds, rows) if "confounded" in c]
+
+    everybody = dict.fromkeys("afhns", 12)
+    assert said(spoken(old=everybody, young=everybody)) == []
+    halves = spoken(old={"a": 9, "f": 9}, young={"h": 9, "n": 9})
+    assert said(halves) == [
+        "speaker and class are confounded: their adjusted mutual information "
+        "is 1.00 of 1"
+    ]
+    one_each = spoken(old={"a": 9}, young={"n": 9})
+    assert said(one_each)[0].startswith("2 of 2 speakers have one class only")
+
+
+def test_no_block_is_empty_where_each_speaker_has_one_class():
+    """scikit-learn's blocks may be, of as many speakers as folds."""
+    counts = (10, 8, 1, 2, 7, 8, 5, 10, 10, 2, 4, 2)
+    rows = spoken(**{
+        f"s{i:02d}": {"ab"[i % 2]: count} for i, count in enumerate(counts)
+    })  # fmt: skip
+    for seed in range(20):
+        for k in (3, 9, 12):
+            folds = make_folds("speaker_kfold", rows, k, seed)
+            assert len(folds) == k
+            tested = sorted(name for fold in folds for name in fold.test)
+            assert tested == sorted(u.id for u in rows)
+
+
+def test_one_speaker_cannot_be_left_out():
+    rows = spoken(only={"a": 5, "b": 5})
+    for protocol in ("speaker_kfold", "leave_one_speaker_out"):
+        with pytest.raises(ValueError, match="use the protocol random_kfold"):
+            make_folds(protocol, rows, 3, 1)
+
+
 def test_a_part_that_lacks_a_class_is_said():
     rows = urdu()
     caveats = protocol_caveats(make_folds("speaker_kfold", rows, 15, 1), rows)
