@@ -9,6 +9,7 @@ import difflib
 import io
 import logging
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from ruamel.yaml.error import YAMLError
 from speechbrain.utils.distributed import if_main_process
 from speechbrain.utils.run_opts import RunOptions
 
-from speechbrain_e2v.files.atomic import replace_text
+from speechbrain_e2v.files.atomic import replace_text, replaced_file
 from speechbrain_e2v.training.devices import usable_device
 from speechbrain_e2v.training.upstream_yaml import (
     NAME,
@@ -50,11 +51,25 @@ class Experiment:
     """Script and arguments."""
 
     def make_folder(self) -> None:
-        """Create ``output_folder`` with log.txt and hyperparams.yaml."""
+        """Create ``output_folder``: log.txt, hyperparams.yaml, the script."""
         sb.create_experiment_directory(self.hparams["output_folder"])
         self.save_hyperparams()
+        self._archive_script()
         # log.txt is written at level DEBUG, which is chatty in a plot.
         logging.getLogger("matplotlib").setLevel(logging.WARNING)
+
+    def _archive_script(self) -> None:
+        """Keep the script that was started, as SpeechBrain's recipes do.
+
+        SpeechBrain copies the file of its caller, which is this module.
+        """
+        script, folder = Path(self.command[0]), self.hparams["output_folder"]
+        if not if_main_process():
+            return
+        Path(folder, Path(__file__).name).unlink(missing_ok=True)
+        if script.is_file():
+            with replaced_file(Path(folder, script.name)) as unfinished:
+                shutil.copyfile(script, unfinished)
 
     def resolved(self) -> str:
         """The yaml over its bases, with overrides and without references."""

@@ -96,3 +96,15 @@ def test_usage_lists_the_yaml_files(yaml_file):
     assert "hparams/x.yaml" in usage
     assert "First line of the yaml." in usage
     assert "python train.py hparams/x.yaml --data_folder D" in usage
+
+
+def test_the_script_that_was_started_is_kept(yaml_file, tmp_path, monkeypatch):
+    script = tmp_path / "train.py"
+    script.write_text("# of a recipe\n")
+    monkeypatch.setattr("sys.argv", [str(script)])
+    out = tmp_path / "run"
+    argv = [str(yaml_file), "--data_folder", "/d", "--output_folder", str(out)]
+    for _ in range(2):
+        load_experiment(argv, KEYS).make_folder()
+        assert (out / "train.py").read_text() == "# of a recipe\n"
+        assert not (out / "experiment.py").exists()
