@@ -15,14 +15,16 @@ from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # trials are forks: no threads before them
 
+from robustness.corpora import recipes, try_recipe
 from robustness.crashes import try_crashes, try_together
 from robustness.disks import can_mount, try_disks
+from robustness.exports import try_exports
 from robustness.fuzz import try_kind
 from robustness.padded import try_padded
 from robustness.trial import resident_of_nothing
 from robustness.workspace import build, commands, host, kinds
 
-PARTS = ("fuzz", "crashes", "together", "disks", "padded")
+PARTS = ("fuzz", "crashes", "together", "disks", "corpora", "padded")
 HEAD = """# Reliability
 
 Written by `{command}` on {date} ({host}, Python {python}), {minutes} minutes.
@@ -42,6 +44,10 @@ def main() -> int:
     parser.add_argument("--batches", type=int, default=1000, help="padded ones")
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--only", default="", help="names that contain this")
+    parser.add_argument("--data", type=Path, help="folder of real corpora")
+    parser.add_argument(
+        "--encoder", type=Path, help="for them; else a tiny one"
+    )
     parser.add_argument("--report", type=Path)
     options = parser.parse_args()
     parts = options.parts.split(",")
@@ -89,6 +95,15 @@ def main() -> int:
                     note("disks", command.name, outcome)
             else:
                 print("disks    left out: no disk can be mounted here")
+        if "corpora" in parts:
+            encoder = options.encoder or workspace / "encoder"
+            for recipe in recipes(options.data, encoder, place):
+                outcome = try_recipe(
+                    recipe, place, options.points or 6, nothing
+                )
+                note("corpora", recipe.name, outcome)
+                outcome = try_exports(recipe, place, nothing)
+                note("corpora", f"{recipe.name}, exported", outcome)
         # Last: it computes in this process, and a fork needs no threads.
         if "padded" in parts:
             note("padded", "batches", try_padded(workspace, options.batches))

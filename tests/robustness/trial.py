@@ -51,19 +51,22 @@ def resident_of_nothing() -> int:
 
 
 def try_command(
-    command: Callable[[], int | None], log: Path, nothing: int
+    command: Callable[[], int | None],
+    log: Path,
+    nothing: int,
+    hanging: float = HANGING,
 ) -> Verdict:
     """Run a function in a fork; `nothing` is what `resident_of_nothing` gave.
 
     One that hangs is killed, and its status is negative then.
     """
-    status, seconds, peak = _forked(command, log)
+    status, seconds, peak = _forked(command, log, hanging)
     text = log.read_text(encoding="utf-8", errors="replace")
     return Verdict(status, seconds, peak - nothing, text)
 
 
 def _forked(
-    command: Callable[[], int | None], log: Path
+    command: Callable[[], int | None], log: Path, hanging: float = HANGING
 ) -> tuple[int, float, int]:
     started = time.monotonic()
     sys.stdout.flush()
@@ -75,7 +78,7 @@ def _forked(
         pid, status, usage = os.wait4(child, os.WNOHANG)
         if pid:
             break
-        if time.monotonic() - started > HANGING:
+        if time.monotonic() - started > hanging:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
         time.sleep(0.002)
