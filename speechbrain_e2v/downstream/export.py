@@ -220,11 +220,17 @@ def read_run(run: str | Path) -> dict:
             f"{run} predicts the next turn of a conversation; only runs that "
             "classify single utterances can be exported."
         )
-    kind = results.get("upstream", {}).get("kind")
+    upstream = results.get("upstream", {})
+    kind = upstream.get("kind")
     if kind != "trained encoder":
         raise ValueError(
             f"{run} used {kind or 'no frozen features'}; only runs on the "
             "features of a trained encoder can be exported."
+        )
+    if "architecture" in upstream:  # this package's own encoders have none
+        raise ValueError(
+            f"{run} used {upstream['architecture']}; only runs on encoders of "
+            "this package can be exported."
         )
     return results
 

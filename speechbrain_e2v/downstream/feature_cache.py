@@ -17,7 +17,7 @@ import torch
 from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.corpora.audio import read_audio
 from speechbrain_e2v.corpora.utterance import Utterance
-from speechbrain_e2v.downstream.upstreams import Extractor
+from speechbrain_e2v.downstream.upstreams import Extractor, Lookup
 from speechbrain_e2v.files.digest import file_sha256
 from speechbrain_e2v.files.lock import FolderInUse, sole_writer
 from speechbrain_e2v.inference.feature_index import INDEX
@@ -46,7 +46,7 @@ def audio_digest(utterances: Sequence[Utterance], progress: bool = True) -> str:
 
 def cached_features(
     folder: str | Path,
-    upstream: Extractor,
+    upstream: Extractor | Lookup,
     utterances: Sequence[Utterance],
     batch_seconds: float = 60.0,
     progress: bool = True,
@@ -86,7 +86,7 @@ def cached_features(
 
 def _fill(
     store: Path,
-    upstream: Extractor,
+    upstream: Extractor | Lookup,
     utterances: Sequence[Utterance],
     batch_seconds: float,
     progress: bool,
@@ -103,15 +103,19 @@ def _fill(
     ) as bar:
         for batch in batches:
             if any(rows[i].id not in writer.written for i in batch):
-                waveforms = [
-                    read_audio(rows[i].wav, rows[i].start, rows[i].stop)
-                    for i in batch
-                ]
-                for i, frames in zip(
-                    batch, upstream.extract(waveforms), strict=True
-                ):
+                found = _features(upstream, [rows[i] for i in batch])
+                for i, frames in zip(batch, found, strict=True):
                     if rows[i].id not in writer.written:
                         writer.write(rows[i].id, torch.atleast_2d(frames))
             bar.update(len(batch))
     writer.close()
     writer.finish()
+
+
+def _features(
+    upstream: Extractor | Lookup, rows: Sequence[Utterance]
+) -> list[torch.Tensor]:
+    if isinstance(upstream, Lookup):
+        return upstream.look_up([row.id for row in rows])
+    waveforms = [read_audio(row.wav, row.start, row.stop) for row in rows]
+    return upstream.extract(waveforms)

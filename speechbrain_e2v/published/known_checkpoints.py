@@ -147,6 +147,32 @@ KNOWN = (
         aliases=("data2vec-audio-base",),
         remark="without what predicts masked frames",
     ),
+    *(
+        KnownCheckpoint(
+            name,
+            f"{authors}, {_FAIRSEQ}/wav2vec/{file}",
+            "MIT",
+            _FAIRSEQ_NOTICE,
+            _LIBRISPEECH,
+            embed_dim=512,
+            url=f"{_FAIRSEQ}/wav2vec/{file}",
+            aliases=aliases,
+        )
+        for name, authors, file, aliases in (
+            (
+                "wav2vec_large",
+                "Schneider et al., wav2vec (arXiv 1904.05862)",
+                "wav2vec_large.pt",
+                ("wav2vec",),
+            ),
+            (
+                "vq-wav2vec",
+                "Baevski et al., vq-wav2vec (arXiv 1910.05453)",
+                "vq-wav2vec.pt",
+                (),
+            ),
+        )
+    ),
 )
 
 

@@ -37,7 +37,7 @@ EXTRAS = {
     "onnxruntime": ("onnx", "to check exported classifiers"),
     "onnxscript": ("onnx", "to export classifiers"),
     "opensmile": ("egemaps", "for the eGeMAPS baseline"),
-    "transformers": ("text", "for text by BERT in conversations"),
+    "transformers": ("hf", "for encoders of others, and text by BERT"),
 }
 """Optional distribution -> the extra that installs it, and what for."""
 

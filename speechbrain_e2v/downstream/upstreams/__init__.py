@@ -5,7 +5,7 @@ A recipe's yaml names one under ``upstream``; ``--upstream NAME`` puts
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -20,6 +20,16 @@ class Extractor(Protocol):
 
     def extract(self, waveforms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Frames [T, D], or one vector [D], of each waveform [S], 16 kHz."""
+
+
+@runtime_checkable
+class Lookup(Protocol):
+    """Features that are there already, by the id of an utterance."""
+
+    digest: str
+
+    def look_up(self, names: Sequence[str]) -> list[torch.Tensor]:
+        """Features [D] or [T, D] of utterances."""
 
 
 class Upstream(Extractor, Protocol):

@@ -140,3 +140,34 @@ def test_mean_of_several_layers(encoder):
     for layer in ([], [0, 3]):
         with pytest.raises(ValueError, match="the encoder has 3"):
             FrozenEncoder(encoder, layer)
+
+
+def test_tokens_stand_before_the_frames(encoder):
+    waveforms = [torch.randn(n) for n in (3000, 1700, 3000)]
+    found = {
+        features: FrozenEncoder(encoder, "all", features=features)
+        for features in ("frames", "tokens", "both")
+    }
+    assert len({upstream.digest for upstream in found.values()}) == 3
+    assert found["tokens"].description["features"] == "tokens"
+    frames, tokens, both = (u.extract(waveforms) for u in found.values())
+    for index, wav in enumerate(waveforms):
+        assert tokens[index].shape == (2, 48)
+        torch.testing.assert_close(
+            both[index], torch.cat([tokens[index], frames[index]])
+        )
+        for kind, several in zip(found, (frames, tokens, both), strict=True):
+            (alone,) = found[kind].extract([wav])
+            torch.testing.assert_close(several[index], alone)
+    local = encoder.local_features(normalise_waveform(waveforms[1][None]))
+    with torch.no_grad():
+        for state, _ in encoder.context(local):
+            last = state
+    torch.testing.assert_close(tokens[1][:, 32:], last[0, :2])
+
+
+def test_tokens_where_there_are_none(encoder):
+    without = Emotion2vecEncoder(**{**SIZES, "num_extra_tokens": 0})
+    for features, one in (("tokens", without), ("utterance", encoder)):
+        with pytest.raises(ValueError, match=f"features is '{features}'"):
+            FrozenEncoder(one, features=features)
