@@ -26,6 +26,8 @@ _EPOCHS = 100
 _TRAINED = 0.8  # of the utterances, in a fold
 _PASSES = 2  # of a training step: forward, and the weights' gradient
 _FLOAT = 4  # bytes
+_ON_FRAMES = ("linear", "linear_strict", "random_linear", "weighted")
+"""Yaml files whose head sees every frame in every epoch."""
 
 
 class Sizes(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -84,8 +86,8 @@ def job_cost(
             + _front_end_per_second(sizes.channels)
         )
     training = 0.0
-    on_frames = cell.column.head == "linear" and not (
-        cell.column.experiment.own_network
+    on_frames = Path(cell.job.command[1]).stem in _ON_FRAMES and (
+        cell.column.head == "linear"
     )
     if on_frames and sizes.rate:
         epochs = _EPOCHS if epochs is None else epochs
@@ -150,6 +152,8 @@ def _sizes() -> dict[str, Sizes]:
 
 
 def _sizes_of(cell: Cell) -> Sizes | None:
+    if "sizes" in cell.row.options or not cell.column.experiment.hears:
+        return None  # the user's own, or no speech at all
     if cell.job is not None and cell.job.encoder and not cell.row.upstream:
         sizes = read_sizes(cell.job.encoder)
         layers = int(sizes["prenet_depth"]) + int(sizes["depth"])

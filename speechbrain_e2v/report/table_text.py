@@ -210,7 +210,8 @@ def _our_scores(
         return NOTHING
     result = _result(cell, results)
     if result is None:
-        return state(cell, results, failed)
+        said = state(cell, results, failed)
+        return "failed" if said.startswith("failed: ") else said
     return _scores(result, metrics) + " *" * bool(cell.row.approximate)
 
 

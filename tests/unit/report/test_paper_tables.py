@@ -5,6 +5,8 @@ from collections import defaultdict
 import pytest
 
 from speechbrain_e2v.files.documents import BadDocument
+from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
+from speechbrain_e2v.published.encoder_folder import save_encoder
 from speechbrain_e2v.report.estimates import Cost, job_cost, total
 from speechbrain_e2v.report.paper import all_rows
 from speechbrain_e2v.report.paper_table import TABLES, read_table
@@ -110,6 +112,8 @@ def test_what_failed_is_said(small, options, tmp_path):
     failed = {("EmoDB", "random_kfold", "mine"): "failed: no room"}
     long = long_table(small, cells, {}, failed)
     assert long.rows[-1][-1] == "failed: no room"
+    shape = shaped_table(small, cells, {}, failed)
+    assert shape.rows[-1][-1] == "failed", "why is said once, below"
 
 
 def test_commands_of_a_table(small, options, tmp_path):
@@ -159,6 +163,11 @@ def test_conversations_take_networks_and_inputs(options, tmp_path):
 
 
 def test_costs_by_hand(options, tmp_path):
+    encoder = Emotion2vecEncoder(
+        embed_dim=16, num_heads=4, prenet_depth=1, depth=1,
+        num_extra_tokens=2, conv_channels=8, pos_conv_groups=4,
+    )  # fmt: skip
+    model = save_encoder(tmp_path / "model", encoder, {})
     _, table = read_table("4")
     corpora = defaultdict(lambda: [tmp_path])
     choice = Choice({}, {}, ["mfcc"], "paper")
@@ -166,6 +175,18 @@ def test_costs_by_hand(options, tmp_path):
     mfcc = job_cost(cells[0], (10, 30.0), None)
     assert (mfcc.extraction, mfcc.training) == (0, 0)
     assert mfcc.feature_bytes == 10 * 480 * 4
+    of_text = Choice(None, {}, [], "paper")
+    cells = table_cells("6", read_table("6")[1], of_text, corpora, options)
+    (text, *_) = [c for c in cells if c.column.name == "text" and c.job]
+    assert job_cost(text, (10, 30.0), None) is None, "BERT's are not known"
+    own = Choice({}, {"mine": str(model)}, [], "paper")
+    cells = table_cells("4", table, own, corpora, options)
+    mine = next(c for c in cells if c.features == "mine" and c.job)
+    cost = job_cost(mine, (10, 30.0), 1)
+    assert cost.feature_bytes == 30 * 50 * 16 * 4
+    # forward and the weights' gradient, on four fifths, in ten folds
+    assert cost.training == 2 * 10 * 0.8 * 30 * 50 * 16 * 256
+    assert job_cost(mine, (10, 60.0), 1).extraction == 2 * cost.extraction
     one = Cost(("a", "wavlm-base", "one"), 5.0, 1.0, 7)
     other = Cost(("b", "wavlm-base", "one"), 5.0, 1.0, 7)
     assert total([one, one, other]) == (13.0, 14)
