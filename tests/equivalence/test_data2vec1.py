@@ -13,6 +13,7 @@ from speechbrain_e2v.pretraining.schedules import ema_decay
 from speechbrain_e2v.pretraining.teacher import Data2vec1Teacher
 from speechbrain_e2v.published.data2vec1_layout import read_data2vec1
 from speechbrain_e2v.published.data2vec1_names import published_names
+from speechbrain_e2v.published.load import load_pretrained
 from speechbrain_e2v.published.sizes import build_encoder
 
 TINY = {"encoder_attention_heads": 4}
@@ -216,3 +217,32 @@ def test_a_short_row_thins_every_mask(golden):
         0.008,
     )
     assert not masks[:, 1, 120:].any()
+
+
+@torch.no_grad()
+def test_transformers_gives_the_same_on_single_clips(tmp_path):
+    """HuggingFace's own implementation of a model that it wrote itself."""
+    transformers = pytest.importorskip("transformers")
+    config = transformers.Data2VecAudioConfig(
+        hidden_size=48,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        intermediate_size=192,
+        conv_dim=[32] * 7,
+        num_conv_pos_embeddings=5,
+        num_conv_pos_embedding_groups=4,
+        conv_pos_kernel_size=19,
+    )
+    torch.manual_seed(0)
+    theirs = transformers.Data2VecAudioModel(config).eval()
+    for parameter in theirs.parameters():
+        parameter.add_(0.1 * torch.randn_like(parameter))
+    theirs.save_pretrained(tmp_path)
+    ours, card = load_pretrained(tmp_path)
+    assert card["source_layout"] == "huggingface"
+    for samples in (9000, 16000):
+        wav = normalise_waveform(torch.randn(1, samples))
+        expected = theirs(wav, output_hidden_states=True).hidden_states
+        found = ours.hidden_states(wav)
+        for state, other in zip(found, expected[1:], strict=True):
+            close(state, other.numpy())
