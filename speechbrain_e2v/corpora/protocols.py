@@ -167,6 +167,18 @@ PROTOCOLS: dict[str, Protocol] = {
         ),
         _RANDOM,
     ),
+    "random_kfold_plain_test_validates": Protocol(
+        "disjoint random blocks that test every utterance, as KFold's; the "
+        "block that is tested also validates",
+        _test_validates(
+            _random(
+                "block",
+                lambda ids, k, fold, seed: plain_kfold(ids, k, fold, seed, 0),
+            )
+        ),
+        _RANDOM,
+        _STARRED,
+    ),
     "random_resample": Protocol(
         "n_folds independent random splits, 80 / 10 / 10 %",
         _random(

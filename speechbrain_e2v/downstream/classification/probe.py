@@ -11,9 +11,7 @@ first epoch with the best validation WA is tested.
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from speechbrain.utils.run_opts import RunOptions
-from torch import Tensor
 
 from speechbrain_e2v.corpora.protocols import Fold
 from speechbrain_e2v.downstream.classification.probe_settings import (
@@ -61,7 +59,7 @@ class ProbeTrainer(FoldByFold):
                 settings.optimizer,
                 {
                     "seed": seed,
-                    "loss": _cross_entropy,
+                    "loss": settings.loss,
                     "valid_scores": settings.valid_scores,
                     "best": best,
                     "schedule": settings.schedule,
@@ -87,7 +85,3 @@ class ProbeTrainer(FoldByFold):
             best.entry,
             best.history,
         )
-
-
-def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    return F.cross_entropy(logits.float(), labels)

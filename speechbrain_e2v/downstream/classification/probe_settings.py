@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from speechbrain_e2v.corpora.protocols import Fold
@@ -16,6 +17,7 @@ from speechbrain_e2v.metrics import (
 )
 from speechbrain_e2v.training.seeding import stable_hash
 
+_LAST = "last"
 _SELECTIONS = {
     "wa": weighted_accuracy,
     "ua": unweighted_accuracy,
@@ -27,7 +29,9 @@ _SELECTIONS = {
 class ProbeSettings:
     """Head, optimizer, schedule (stepped once per epoch), epochs, batches.
 
-    ``selection`` is the score that chooses the epoch on validation.
+    ``selection`` is the score that chooses the epoch on validation; ``last``
+    takes the last one, whatever it scores. ``label_smoothing`` is the share of
+    the targets that all classes divide among them.
 
     Raises ValueError when there would be nothing to train on.
 
@@ -47,12 +51,18 @@ class ProbeSettings:
     number_of_epochs: int
     batch_size: int = 128
     selection: str = "wa"
+    label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.selection not in _SELECTIONS:
+        if self.selection not in (*_SELECTIONS, _LAST):
             raise ValueError(
                 f"selection is {self.selection!r}; there are "
-                f"{', '.join(_SELECTIONS)}"
+                f"{', '.join((*_SELECTIONS, _LAST))}"
+            )
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(
+                f"label_smoothing is {self.label_smoothing}; it must be at "
+                "least 0 and below 1"
             )
         if self.number_of_epochs < 1 or self.batch_size < 1:
             raise ValueError(
@@ -63,26 +73,44 @@ class ProbeSettings:
     def describe(self, kind: str) -> dict:
         """What decides the result, for ``results.json``."""
         schedule = config_of_callable(self.schedule)
-        return {
+        chosen = "last epoch"
+        if self.selection != _LAST:
+            score = self.selection.upper()
+            chosen = f"first epoch with the best validation {score}"
+        described = {
             "kind": kind,
             "head": config_of_callable(self.head),
             "optimizer": config_of_callable(self.optimizer),
             "schedule": {**schedule, "stepped": "per epoch"},
             "number_of_epochs": self.number_of_epochs,
             "batch_size": self.batch_size,
-            "selection": "first epoch with the best validation "
-            f"{self.selection.upper()}",
+            "selection": chosen,
         }
+        if self.label_smoothing:  # absent from runs of before
+            described["label_smoothing"] = self.label_smoothing
+        return described
 
     def best_epoch(self) -> BestEpoch:
-        """What keeps the first epoch with the best validation score."""
+        """What keeps the epoch that is tested."""
+        if self.selection == _LAST:
+            return BestEpoch("epoch")
         return BestEpoch(f"valid_{self.selection}")
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy of logits [B, C] and classes [B]."""
+        return F.cross_entropy(
+            logits.float(), labels, label_smoothing=self.label_smoothing
+        )
 
     def valid_scores(self, logits: Tensor, labels: Tensor) -> dict[str, float]:
         """Scores of a validation part [N, C], for the entry of an epoch."""
         predicted, truth = logits.argmax(dim=1).tolist(), labels.tolist()
-        names = ("wa",) if self.selection == "wa" else ("wa", self.selection)
-        return {f"valid_{n}": _SELECTIONS[n](truth, predicted) for n in names}
+        names = {"wa": None, self.selection: None}  # in this order
+        return {
+            f"valid_{n}": _SELECTIONS[n](truth, predicted)
+            for n in names
+            if n != _LAST
+        }
 
     def head_arguments(self, input_dim: int, n_classes: int) -> dict:
         """All that the head is built with, to build it again."""

@@ -303,5 +303,5 @@ def test_starred_protocols_say_so():
     ]
     for name in PROTOCOLS:
         if name.endswith("test_validates"):
-            marks = protocol_caveats(make_folds(name, rows, 10, 1), rows)
+            marks = protocol_caveats(make_folds(name, rows, 3, 1), rows)
             assert "the epoch is chosen on test utterances" in marks, name

@@ -1,0 +1,1 @@
+"""Supervised networks that the paper's tables compare with."""
