@@ -16,6 +16,7 @@ TOOLS = {
     "export": "write a classifier folder for SpeechBrain, or an ONNX file",
     "classify": "recognise the emotion of files",
     "evaluate": "score a classifier on a corpus",
+    "crosscorpus": "train on some corpora, test on others",
     "timeline": "show emotion over time",
     "push": "publish a classifier folder",
     "audit": "look for leaks between training, validation and test",

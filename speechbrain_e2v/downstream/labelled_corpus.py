@@ -1,7 +1,7 @@
 """Utterances with a class each, of a recipe's corpus or of a manifest."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from speechbrain_e2v.corpora.corpus import Corpus
@@ -22,6 +22,14 @@ class LabelledCorpus:
     utterances: tuple[Utterance, ...]
     classes: dict[str, tuple[str, ...]]
     marks: tuple[str, ...] = ()
+
+    def called(self, name: str) -> "LabelledCorpus":
+        """The same under another name, also for a single data set's labels."""
+        if len(self.classes) != 1:
+            return replace(self, name=name)
+        (classes,) = self.classes.values()
+        rows = tuple(replace(u, dataset=name) for u in self.utterances)
+        return LabelledCorpus(name, rows, {name: classes}, self.marks)
 
 
 def prepared_corpus(

@@ -111,7 +111,6 @@ def _run_cell(
         trainer, vectors, targets, cell.folds, [seed], place, description,
         progress=False,
     )  # fmt: skip
-    # Folds that were trained before this command or by it say the same.
     pooled = {
         key: [value for run in runs for value in run[key]]
         for key in ("reference", "predicted", "posteriors")
