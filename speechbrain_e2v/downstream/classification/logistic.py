@@ -1,6 +1,7 @@
 """Logistic regression on one vector per utterance."""
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,9 +13,19 @@ from speechbrain.utils.run_opts import RunOptions
 from speechbrain_e2v.corpora.protocols import Fold
 from speechbrain_e2v.downstream.cross_validation import FoldByFold
 from speechbrain_e2v.downstream.fold_result import FoldResult
-from speechbrain_e2v.inference.feature_store import FeatureStore
 from speechbrain_e2v.lobes.heads import LinearHead
 from speechbrain_e2v.metrics import weighted_accuracy
+
+
+class UtteranceMeans(Protocol):
+    """What is asked of features: a feature store is one."""
+
+    @property
+    def dim(self) -> int:
+        """D."""
+
+    def means(self, names: Sequence[str]) -> np.ndarray:
+        """One vector an utterance, float32 [N, D]."""
 
 
 class LogisticTrainer(FoldByFold):
@@ -53,7 +64,7 @@ class LogisticTrainer(FoldByFold):
 
     def fit(
         self,
-        store: FeatureStore,
+        store: UtteranceMeans,
         truth: dict[str, int],
         fold: Fold,
         n_classes: int,

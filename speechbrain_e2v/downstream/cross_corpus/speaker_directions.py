@@ -22,6 +22,7 @@ from speechbrain_e2v.downstream.classification.logistic import LogisticTrainer
 from speechbrain_e2v.downstream.cross_corpus.vectors import Vectors, deviation
 from speechbrain_e2v.downstream.cross_validation import FoldByFold
 from speechbrain_e2v.downstream.fold_result import FoldResult
+from speechbrain_e2v.lobes.heads import LinearHead
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ def without_speakers(vectors: NDArray, speakers: Sequence[str]) -> Projection:
     Raises ValueError when the speakers span all that there is.
 
     >>> x = np.array([[0., 0], [0, 2], [4, 0], [4, 2]])
-    >>> without_speakers(x, ["a", "a", "b", "b"])(x).round(6).tolist()
-    [[0.0, -1.0], [0.0, 1.0], [0.0, -1.0], [0.0, 1.0]]
+    >>> without_speakers(x, ["a", "a", "b", "b"])(x)[:, 1].round(6).tolist()
+    [-1.0, 1.0, -1.0, 1.0]
     """
     vectors = vectors.astype(np.float64)
     mean, scale = vectors.mean(axis=0), deviation(vectors)
@@ -125,7 +126,8 @@ class SpeakerBlindTrainer(FoldByFold):
             run_opts,
             advance,
         )
-        layer = result.head.output_layer  # type: ignore[union-attr]
+        assert isinstance(result.head, LinearHead)  # of logistic regression
+        layer = result.head.output_layer
         with torch.no_grad():
             matrix = torch.from_numpy(projection.matrix())
             weight = layer.weight.double() @ matrix.T

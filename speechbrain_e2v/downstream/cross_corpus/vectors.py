@@ -55,7 +55,7 @@ def joined_vectors(
     With ``EACH_CORPUS`` every corpus gets mean 0 and deviation 1, as one that
     is recorded in one place could be before anybody has labelled it.
     """
-    rows = {}
+    rows: dict[str, NDArray] = {}
     digest = hashlib.sha256(standardised.encode())
     for corpus, store in stores.items():
         names = list(ids[corpus])
