@@ -86,7 +86,7 @@ def scores_table(scores: Iterable[Score]) -> Table:
                 for value in (results["pooled"][name], low, high, *floors)
             ]
         lines.append((*line, results["ece"], "; ".join(_marks(results))))
-    rows = tuple((*line[:-2], f"{line[-2]:.4f}", line[-1]) for line in lines)
+    rows = tuple((*line[:-2], f"{line[-2]:.2f}", line[-1]) for line in lines)
     return Table((*header, "ece", "marks"), rows)
 
 

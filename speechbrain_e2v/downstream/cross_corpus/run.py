@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.downstream.classification.targets import ClassTargets
 from speechbrain_e2v.downstream.cross_corpus.conditions import Condition
@@ -15,7 +13,7 @@ from speechbrain_e2v.downstream.cross_corpus.vectors import (
     joined_vectors,
 )
 from speechbrain_e2v.downstream.cross_validation import cross_validate
-from speechbrain_e2v.downstream.evaluation import detail_entries
+from speechbrain_e2v.downstream.evaluation import floor_scores
 from speechbrain_e2v.downstream.provenance import heard_caveats
 from speechbrain_e2v.downstream.results import (
     FORMAT,
@@ -111,10 +109,7 @@ def _run_cell(
         trainer, vectors, targets, cell.folds, [seed], place, description,
         progress=False,
     )  # fmt: skip
-    pooled = {
-        key: [value for run in runs for value in run[key]]
-        for key in ("reference", "predicted", "posteriors")
-    }
+    tested = {"reference": [code for run in runs for code in run["reference"]]}
     results = {
         "format": FORMAT,
         "task": "emotion classification across corpora, frozen features",
@@ -129,9 +124,7 @@ def _run_cell(
         "classes": list(targets.names),
         "seeds": [seed],
         **summarise(runs, targets, speakers, POOLED),
-        **detail_entries(
-            pooled, torch.tensor(pooled["posteriors"]), targets.names
-        ),
+        "floors": floor_scores(tested, len(targets.names)),
         "classifier": trainer.description,
         "upstream": description,
         **software_entries(),
