@@ -11,6 +11,7 @@ import pytest
 
 from speechbrain_e2v import cli, console
 
+HANGING = 600  # seconds: a busy machine is slow to start Python
 # A subcommand of a test: `body` is what it does, `folder` its only argument.
 PROGRAM = """
 import sys, types
@@ -39,6 +40,14 @@ BUSY = """
     from speechbrain_e2v.console import leave_interrupts_to_the_parent
     from speechbrain_e2v.files.atomic import new_folder
     from speechbrain_e2v.files.lock import sole_writer
+
+    class Announced(subprocess.Popen):
+        # Said inside of `run`, which from then on ends the process.
+        def communicate(self, *arguments, **options):
+            print(self.pid, flush=True)
+            return super().communicate(*arguments, **options)
+
+    subprocess.Popen = Announced
     with sole_writer(folder), new_folder(folder / "new") as new:
         (new / "half").write_text("half")
         with ProcessPoolExecutor(
@@ -46,9 +55,12 @@ BUSY = """
         ) as pool:
             print(pool.submit(os.getpid).result(), flush=True)
             pool.submit(time.sleep, 600)
-            # Said late: by then `run` has the process and can end it.
-            subprocess.run(["sh", "-c", "sleep 1; echo $$; exec sleep 600"])
+            subprocess.run(["sleep", "600"])
 """
+
+
+def hear_interrupts():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def start(tmp_path, body, *options, **more):
@@ -56,6 +68,8 @@ def start(tmp_path, body, *options, **more):
     script.write_text(PROGRAM.format(body=body))
     folder = tmp_path / "folder"
     folder.mkdir(exist_ok=True)
+    # Tests that run in the background ignore Ctrl-C, and so would this.
+    more.setdefault("preexec_fn", hear_interrupts)
     return subprocess.Popen(
         [sys.executable, script, folder, *options],
         stdout=more.pop("stdout", subprocess.PIPE),
@@ -92,7 +106,7 @@ def test_a_signal_ends_a_command_and_its_children(
             os.killpg(process.pid, number)
         else:
             process.send_signal(number)
-        _, said = process.communicate(timeout=120)
+        _, said = process.communicate(timeout=HANGING)
     finally:
         process.kill()
     assert (process.returncode, said) == (status, line)
@@ -111,7 +125,7 @@ def test_a_command_in_the_background_keeps_ignoring_ctrl_c(tmp_path):
         body,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     )
-    assert process.communicate(timeout=60) == ("1\n", "")
+    assert process.communicate(timeout=HANGING) == ("1\n", "")
 
 
 def test_a_library_that_swallows_the_signal(tmp_path):
@@ -124,7 +138,7 @@ def test_a_library_that_swallows_the_signal(tmp_path):
         raise RuntimeError("a worker is killed by signal") from None
     """
     process = start(tmp_path, body)
-    assert process.communicate(timeout=60)[1] == "e2v: ended by SIGTERM\n"
+    assert process.communicate(timeout=HANGING)[1] == "e2v: ended by SIGTERM\n"
     assert process.returncode == 143
 
 
@@ -142,7 +156,7 @@ def test_no_output_is_lost_to_an_encoding(tmp_path, encoding):
     )
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
     process = start(tmp_path, body, env=environment, encoding=encoding)
-    said, complained = process.communicate(timeout=60)
+    said, complained = process.communicate(timeout=HANGING)
     first, last = said.splitlines()
     assert last == "the end" and process.returncode == 0
     assert first.endswith(r"col\udce8re")
@@ -153,7 +167,7 @@ def test_a_reader_that_has_enough(tmp_path):
     process = start(tmp_path, "[print(i) for i in range(10**6)]")
     process.stdout.readline()
     process.stdout.close()
-    assert process.wait(60) == 141
+    assert process.wait(HANGING) == 141
     assert process.stderr.read() == ""
 
 
@@ -161,7 +175,7 @@ def test_a_reader_that_has_enough(tmp_path):
 def test_standard_output_on_a_full_disk(tmp_path, body):
     with open("/dev/full", "w") as full:
         process = start(tmp_path, body, stdout=full)
-        said = process.communicate(timeout=60)[1]
+        said = process.communicate(timeout=HANGING)[1]
     assert process.returncode == 1
     assert said.startswith("e2v: ") and said.count("\n") == 1
     assert "No space left on device: free some space" in said
@@ -178,13 +192,13 @@ BUG = """
 
 def test_an_unexpected_error_names_the_file_and_the_way_on(tmp_path):
     process = start(tmp_path, BUG)
-    said = process.communicate(timeout=60)[1]
+    said = process.communicate(timeout=HANGING)[1]
     assert said.startswith("e2v: TypeError: ") and said.count("\n") == 1
     file = tmp_path / "folder" / "classifier.json"
     assert f"(last file: {file}); --debug shows where it came from" in said
     assert process.returncode == 1
     process = start(tmp_path, BUG, "--debug")
-    said = process.communicate(timeout=60)[1]
+    said = process.communicate(timeout=HANGING)[1]
     assert "Traceback" in said and "in read" in said
 
 
