@@ -128,6 +128,15 @@ def require_learning(
             f"all {len(utterances)} utterances are {found.pop()!r}; a "
             "classification needs two classes or more: give the whole corpus"
         )
+    emotion = {u.id: u.emo for u in utterances}
+    for fold in folds:
+        heard = {emotion[name] for name in fold.train}
+        if trainer.learns and len(heard) == 1:
+            raise ValueError(
+                f"{fold.name}: all {len(fold.train)} utterances that train are "
+                f"{heard.pop()!r}; use fewer folds (--n_folds), or another "
+                "--protocol"
+            )
     if trainer.chooses:
         require_choice(folds, utterances)
 

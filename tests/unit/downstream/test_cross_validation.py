@@ -7,7 +7,8 @@ import pytest
 import torch
 from speechbrain.utils.run_opts import RunOptions
 
-from speechbrain_e2v.corpora.protocols import Fold
+from speechbrain_e2v.corpora.protocols import Fold, make_folds
+from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.downstream.classification.logistic import LogisticTrainer
 from speechbrain_e2v.downstream.classification.probe_settings import (
     ProbeSettings,
@@ -17,6 +18,7 @@ from speechbrain_e2v.downstream.classification.utterance_probe import (
     UtteranceProbeTrainer,
 )
 from speechbrain_e2v.downstream.cross_validation import FoldRun, cross_validate
+from speechbrain_e2v.downstream.data import require_learning
 from speechbrain_e2v.downstream.export import read_head
 from speechbrain_e2v.downstream.fold_result import FoldResult
 from speechbrain_e2v.files.documents import BadDocument
@@ -190,3 +192,15 @@ def test_saved_probe_gives_the_saved_posteriors(run, tmp_path):
     )
     saved = json.loads((folder / "result.json").read_text())
     assert saved == expected
+
+
+def test_a_fold_that_trains_on_one_class_is_refused():
+    """Two speakers, each of whom has one class."""
+    rows = [
+        Utterance(f"{s}{i}", "x.wav", spk=s, emo=e)
+        for s, e in (("old", "angry"), ("young", "sad"))
+        for i in range(5)
+    ]
+    folds = make_folds("leave_one_speaker_out_carved", rows, 2, 1)
+    with pytest.raises(ValueError, match="speaker old: all 4 .* are 'sad'"):
+        require_learning(LogisticTrainer(), folds, rows)
