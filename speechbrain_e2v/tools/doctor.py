@@ -1,7 +1,11 @@
 """Check an installation: versions, audio, devices, and a one-second test.
 
-example:
+With --upstreams: whether these load, how large they are, and how far a clip's
+features depend on what it is batched with.
+
+examples:
   e2v doctor
+  e2v doctor --upstreams mfcc wavlm-base --audio a.wav b.wav
 """
 
 import argparse
@@ -14,7 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -51,13 +56,30 @@ class Finding(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of `e2v doctor`: none."""
+    """Declare the arguments of `e2v doctor`."""
+    parser.add_argument(
+        "--upstreams",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="names of hparams/upstreams, or yaml files",
+    )
+    parser.add_argument(
+        "--audio",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="clips to try upstreams on; without them it is noise",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what every check finds; 1 when something is broken."""
     broken = 0
+    checks: tuple[Callable[[], Iterator[Finding]], ...]
     checks = (python, packages, pair, audio, ffmpeg, device, extras, self_test)
+    if arguments.upstreams:
+        checks = (partial(upstreams, arguments.upstreams, arguments.audio),)
     for check in checks:
         for finding in check():
             print(f"{finding.state:<5} {finding.what:<12} {finding.detail}")
@@ -275,3 +297,37 @@ def one_second() -> str:
 def first_line(error: Exception) -> str:
     """Return the first line of an error's message, or its type."""
     return (str(error).strip() or type(error).__name__).split("\n")[0]
+
+
+def upstreams(names: Sequence[str], files: Sequence[str]) -> Iterator[Finding]:
+    """Largest difference between clips in a batch and the same clips alone."""
+    import torch
+
+    from speechbrain_e2v.corpora.audio import read_audio
+    from speechbrain_e2v.downstream.upstreams.by_name import upstream_by_name
+    from speechbrain_e2v.downstream.upstreams.leaks import measure_leak
+
+    if files:
+        clips = [read_audio(file) for file in files]
+    else:
+        noise = torch.Generator().manual_seed(0)
+        clips = [
+            0.1 * torch.randn(count, generator=noise)
+            for count in (16000, 24000, 37000)
+        ]
+    for name in names:
+        try:
+            upstream = upstream_by_name(name)
+            leak = measure_leak(upstream, clips)
+        # Whatever a broken installation raises is what the user came to see.
+        except Exception as error:  # noqa: BLE001
+            yield Finding("BAD", name, first_line(error))
+            continue
+        count = upstream.description.get("parameters", 0)
+        yield Finding(
+            "ok" if leak.as_run <= 1e-4 * max(1.0, leak.size) else "BAD",
+            name,
+            f"{count / 1e6:.2f} M parameters; |batch - single| "
+            f"{leak.as_run:.1e} as run here, {leak.padded:.1e} in a padded "
+            f"batch, of features up to {leak.size:.1e}",
+        )

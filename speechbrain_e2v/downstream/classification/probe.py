@@ -64,7 +64,7 @@ class ProbeTrainer(FoldByFold):
                     "best": best,
                     "schedule": settings.schedule,
                     "advance": advance,
-                    "max_grad_norm": float("inf"),  # released: no clipping
+                    "max_grad_norm": settings.max_grad_norm,
                 },
                 run_opts,
             )

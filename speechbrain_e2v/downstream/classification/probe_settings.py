@@ -1,5 +1,6 @@
 """How a probe is trained, whichever way its heads are computed."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -52,6 +53,7 @@ class ProbeSettings:
     batch_size: int = 128
     selection: str = "wa"
     label_smoothing: float = 0.0
+    max_grad_norm: float = math.inf  # released: no clipping
 
     def __post_init__(self) -> None:
         if self.selection not in (*_SELECTIONS, _LAST):
@@ -88,6 +90,8 @@ class ProbeSettings:
         }
         if self.label_smoothing:  # absent from runs of before
             described["label_smoothing"] = self.label_smoothing
+        if math.isfinite(self.max_grad_norm):
+            described["max_grad_norm"] = self.max_grad_norm
         return described
 
     def best_epoch(self) -> BestEpoch:

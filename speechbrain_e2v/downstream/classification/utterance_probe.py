@@ -29,6 +29,11 @@ class UtteranceProbeTrainer:
     learns = True
 
     def __init__(self, settings: ProbeSettings) -> None:
+        if settings.max_grad_norm != float("inf"):
+            raise ValueError(
+                "max_grad_norm: a probe of all folds at once does not clip "
+                "gradients; use ProbeTrainer"
+            )
         self._settings = settings
         self.steps = settings.number_of_epochs
         self.chooses = self.steps > 1

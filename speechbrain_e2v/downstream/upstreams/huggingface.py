@@ -272,8 +272,10 @@ def random_huggingface(
             chunk_length=config.max_source_positions // 50,
         )
     else:
+        large = getattr(config, "feat_extract_norm", None) == "layer"
         features = transformers.Wav2Vec2FeatureExtractor(
-            do_normalize=do_normalize
+            do_normalize=do_normalize,
+            return_attention_mask=large,  # as published
         )
     return HuggingfaceEncoder(model, features, layer, device, description)
 

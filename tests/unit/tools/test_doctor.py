@@ -78,3 +78,17 @@ def test_a_missing_extra_says_what_for(monkeypatch):
     details = {f.what: f.detail for f in doctor.extras()}
     assert "text by BERT" in details["transformers"]
     assert "speechbrain_e2v[text]" in details["transformers"]
+
+
+def test_upstreams_and_what_leaks(capsys, tmp_path, repository):
+    tiny = tmp_path / "tiny.yaml"
+    base = repository / "hparams" / "upstreams" / "random.yaml"
+    tiny.write_text(
+        f"base: {base}\narchitecture: wav2vec\nsizes: {{width: 8}}\n"
+    )
+    assert main(["doctor", "--upstreams", "mfcc", str(tiny), "no"]) == 1
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert first.startswith("ok    mfcc") and "0.0e+00 as run" in first
+    assert second.startswith("ok") and "M parameters" in second
+    assert "0.0e+00 as run" in second and "0.0e+00 in a" not in second
+    assert third.startswith("BAD   no") and "there is no upstream" in third
