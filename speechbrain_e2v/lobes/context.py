@@ -88,6 +88,22 @@ class ContextEncoder(nn.Module):
         # Not a generator itself: it would keep the features all the time.
         return self.run_blocks(features, frames[None], real, window)
 
+    @property
+    def num_states(self) -> int:
+        """How many states there are: one a block."""
+        return len(self.blocks)
+
+    def frame_states(
+        self,
+        features: torch.Tensor,
+        num_frames: torch.Tensor | None = None,
+        window: int | None = None,
+    ) -> Iterator[torch.Tensor]:
+        """Give the output of every block without the tokens, [B, T, D] each."""
+        tokens = self.num_extra_tokens
+        states = self(features, num_frames, window)
+        return (state[:, tokens:] for state, _ in states)
+
     def run_blocks(
         self,
         x: torch.Tensor,

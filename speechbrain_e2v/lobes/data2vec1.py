@@ -25,6 +25,8 @@ class Data2vec1Encoder(WaveformEncoder):
     torch.Size([2, 49, 48])
     """
 
+    context: ContextEncoder
+
     def __init__(
         self,
         embed_dim: int = 768,

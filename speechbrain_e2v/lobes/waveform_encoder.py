@@ -1,12 +1,11 @@
-"""What emotion2vec's and data2vec v1's encoders have in common."""
+"""What the encoders have in common: front end, lengths, padding."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
 
-from speechbrain_e2v.lobes.context import ContextEncoder
 from speechbrain_e2v.lobes.frontend import ConvFeatureExtractor
 from speechbrain_e2v.lobes.lengths import (
     Samples,
@@ -14,6 +13,22 @@ from speechbrain_e2v.lobes.lengths import (
     frames_of,
     relative_to_samples,
 )
+
+
+class Context(Protocol):
+    """What stands above the projected frames."""
+
+    @property
+    def num_states(self) -> int:
+        """How many states it gives."""
+
+    def frame_states(
+        self,
+        features: torch.Tensor,
+        num_frames: torch.Tensor | None = None,
+        window: int | None = None,
+    ) -> Iterator[torch.Tensor]:
+        """Frames [B, T, D] of layer after layer, from projected frames."""
 
 
 class WaveformEncoder(nn.Module):
@@ -25,7 +40,7 @@ class WaveformEncoder(nn.Module):
     called with, which `config` then holds.
     """
 
-    context: ContextEncoder
+    context: Context
 
     def __init__(self, arguments: Mapping[str, Any]):
         super().__init__()
@@ -48,8 +63,8 @@ class WaveformEncoder(nn.Module):
 
     @property
     def num_layers(self) -> int:
-        """How many blocks there are."""
-        return len(self.context.blocks)
+        """How many states there are: blocks, and what an heir puts before."""
+        return self.context.num_states
 
     def num_frames(self, samples: Samples) -> Samples:
         """Count the frames of a waveform."""
@@ -94,10 +109,11 @@ class WaveformEncoder(nn.Module):
         if lengths is not None:
             samples = relative_to_samples(lengths, wav.shape[1])
             num_frames = self.num_frames(samples)
-        states = self.context(self.local_features(wav), num_frames, window)
+        states = self.context.frame_states(
+            self.local_features(wav), num_frames, window
+        )
         del wav  # the blocks do not need it: let go of it where we are last
-        for state, _ in states:
-            frames = state[:, self.context.num_extra_tokens :]
+        for frames in states:
             if num_frames is None:
                 yield frames
             else:

@@ -18,7 +18,8 @@ EMA = "_ema."
 class Published:
     """States of our modules, as found in a published file.
 
-    `layout` is ``fairseq``, ``funasr``, ``data2vec1`` or ``huggingface``,
+    `layout` is ``fairseq``, ``funasr``, ``data2vec1``, ``wavlm`` or
+    ``huggingface``,
     `sizes` what `published.sizes` builds the encoder of, `teacher` a state of
     its context encoder, `decoder` one of what predicts masked frames.
     `dropped` tells what was left out and why that is well, `notes` what a

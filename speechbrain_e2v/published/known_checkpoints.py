@@ -173,6 +173,18 @@ KNOWN = (
             ),
         )
     ),
+    KnownCheckpoint(
+        "wavlm-large",
+        "Chen et al., WavLM (arXiv 2110.13900), "
+        "https://huggingface.co/microsoft/wavlm-large",
+        "as https://github.com/microsoft/unilm/tree/master/wavlm says",
+        "Weights published by Microsoft; see the page of the model.",
+        {"Libri-Light": 60000.0, "GigaSpeech": 10000.0, "VoxPopuli": 24000.0},
+        1024,
+        hub_id="microsoft/wavlm-large",
+        aliases=("WavLM-Large",),
+        remark="without its last LayerNorm",
+    ),
 )
 
 

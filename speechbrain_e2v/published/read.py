@@ -1,4 +1,4 @@
-"""Reading published checkpoints: data2vec 2.0, emotion2vec, data2vec v1.
+"""Reading published checkpoints: emotion2vec, data2vec 2.0 and v1, WavLM.
 
 Layouts: fairseq's, FunASR's folders, HuggingFace's. None of these packages is
 needed, and nothing in a file is run.
@@ -25,6 +25,11 @@ from speechbrain_e2v.published.emotion2vec_layout import (
 from speechbrain_e2v.published.state_dict_check import read_safetensors
 from speechbrain_e2v.published.to_container import to_container
 from speechbrain_e2v.published.torch_file import load_torch_file
+from speechbrain_e2v.published.wavlm_layout import (
+    HUGGINGFACE_GATE,
+    RELEASED_GATE,
+    read_wavlm,
+)
 
 Tensors = dict[str, torch.Tensor]
 
@@ -51,7 +56,9 @@ _WEIGHTS = (
     "*.pth",
     "*.ckpt",
 )
-_READERS = {
+_READERS = {  # a gate before the front end, which others have, too
+    RELEASED_GATE: read_wavlm,
+    HUGGINGFACE_GATE: read_wavlm,
     ANCHOR: read_emotion2vec,
     FAIRSEQ_ANCHOR: read_data2vec1,
     HUGGINGFACE_ANCHOR: read_data2vec1,
@@ -82,9 +89,9 @@ def read_published(path: str | Path) -> Published:
         some = ", ".join(map(shown, list(tensors)[:5]))
         raise ValueError(
             f"{origin} is none of the known layouts (emotion2vec, data2vec "
-            f"2.0 audio, data2vec audio): its tensors are {some}, ... If it "
-            "is a checkpoint of a pre-training run here, give the run's "
-            "`encoder` folder."
+            "2.0 audio, data2vec audio, WavLM large): its tensors are "
+            f"{some}, ... If it is a checkpoint of a pre-training run here, "
+            "give the run's `encoder` folder."
         )
     published = read(tensors, _model_part(config), origin, files.tokens)
     _demand_normalised_audio(config or {}, origin)

@@ -12,6 +12,7 @@ from speechbrain_e2v.files.foreign_text import shown
 from speechbrain_e2v.lobes.data2vec1 import Data2vec1Encoder
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.lobes.waveform_encoder import WaveformEncoder
+from speechbrain_e2v.lobes.wavlm import WavLMEncoder
 from speechbrain_e2v.published.state_dict_check import check_state
 
 # Far beyond any published model, and far below what harms a machine.
@@ -28,18 +29,15 @@ class _Sizes(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     embed_dim: _Width
     num_heads: _Small
     depth: _Depth
-    num_extra_tokens: Annotated[int, msgspec.Meta(ge=0, le=1000)]
     mlp_ratio: Annotated[float, msgspec.Meta(gt=0, le=64)]
     conv_channels: _Width
     conv_kernels: _Layers
     conv_strides: _Layers
     pos_conv_width: _Small
-    pos_conv_depth: Annotated[int, msgspec.Meta(ge=1, le=50)]
     pos_conv_groups: _Width
     dropout: _Share
     attention_dropout: _Share
     activation_dropout: _Share
-    layerdrop: _Share
 
     def __post_init__(self) -> None:
         for name in ("num_heads", "pos_conv_groups"):
@@ -55,7 +53,15 @@ class _Sizes(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             )
 
 
-class _Emotion2vecSizes(_Sizes, kw_only=True):
+class _Data2vecSizes(_Sizes, kw_only=True):
+    """What emotion2vec and data2vec v1 have in common beside that."""
+
+    num_extra_tokens: Annotated[int, msgspec.Meta(ge=0, le=1000)]
+    pos_conv_depth: Annotated[int, msgspec.Meta(ge=1, le=50)]
+    layerdrop: _Share
+
+
+class _Emotion2vecSizes(_Data2vecSizes, kw_only=True):
     prenet_depth: _Depth
     norm_eps: Annotated[float, msgspec.Meta(gt=0, le=0.1)]
     post_mlp_dropout: _Share
@@ -63,8 +69,23 @@ class _Emotion2vecSizes(_Sizes, kw_only=True):
     prenet_layerdrop: _Share
 
 
-class _Data2vec1Sizes(_Sizes, kw_only=True):
+class _Data2vec1Sizes(_Data2vecSizes, kw_only=True):
     kind: Literal["data2vec1"]
+
+
+class _WavLMSizes(_Sizes, kw_only=True):
+    kind: Literal["wavlm"]
+    num_buckets: Annotated[int, msgspec.Meta(ge=4, le=16384)]
+    max_distance: Annotated[int, msgspec.Meta(ge=2, le=10**6)]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.num_buckets % 4 or self.max_distance <= self.num_buckets // 4:
+            raise ValueError(
+                f"num_buckets is {self.num_buckets} and max_distance "
+                f"{self.max_distance}: the buckets are a multiple of four, of "
+                "which a quarter is less than the distance"
+            )
 
 
 class _Kind(NamedTuple):
@@ -75,6 +96,7 @@ class _Kind(NamedTuple):
 KINDS = {
     "emotion2vec": _Kind(Emotion2vecEncoder, _Emotion2vecSizes),
     "data2vec1": _Kind(Data2vec1Encoder, _Data2vec1Sizes),
+    "wavlm": _Kind(WavLMEncoder, _WavLMSizes),
 }
 """Encoders that files may describe: ``kind`` among their sizes names them.
 Sizes without it are emotion2vec's, as files of before there were others."""
