@@ -5,7 +5,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_OUTPUT ?= results/demo
-TRIALS ?= 330
+TRIALS ?= 250
+POINTS ?= 0
+BATCHES ?= 1000
 
 CREATED := $(VENV)/.created
 INSTALLED := $(VENV)/.installed-package
@@ -21,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:
 	@echo "make demo     main job on the generated corpus -> $(DEMO_OUTPUT)"
 	@echo "make test     every test"
-	@echo "make fuzz     damage, kill and starve every command; hours"
+	@echo "make fuzz     damage, kill and starve every command; an hour"
 	@echo "make install  only the environment $(VENV)"
 	@echo "make lint     ruff, yamllint, codespell, mypy"
 	@echo "make clean    remove $(VENV), caches and build folders"
@@ -34,10 +36,11 @@ test: $(INSTALLED_TEST)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --durations=10 \
 	    --numprocesses auto --maxprocesses 4 --dist loadfile
 
-# TRIALS a kind of file; the seeds are fixed.
+# TRIALS a kind of file, POINTS of every command at which it is killed (0: all),
+# BATCHES padded ones; the seeds are fixed.
 fuzz: $(INSTALLED_TEST)
 	PYTHONPATH=.:tests $(BIN)/python -m robustness --trials $(TRIALS) \
-	    --report docs/reliability.md
+	    --points $(POINTS) --batches $(BATCHES) --report docs/reliability.md
 
 install: $(INSTALLED)
 

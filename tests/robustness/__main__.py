@@ -1,140 +1,167 @@
 """`python -m robustness`: damage, kill and starve every command; count.
 
 Faults are listed one a line; the exit status is 1 when there is any. With
---report, the counts become docs/reliability.md.
+--report, the counts become docs/reliability.md. Trial and batch numbers are
+seeds: what failed once fails again, also alone (--only).
 """
 
 import argparse
-import datetime
+import multiprocessing
 import os
+import shutil
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # trials are forks: no threads before them
 
-from robustness.corpora import recipes, try_recipe
+from robustness.changes import try_changes
+from robustness.commands import commands
 from robustness.crashes import try_crashes, try_together
 from robustness.disks import can_mount, try_disks
-from robustness.exports import try_exports
 from robustness.fuzz import try_kind
+from robustness.kinds import kinds
 from robustness.padded import try_padded
-from robustness.trial import resident_of_nothing
-from robustness.workspace import build, commands, host, kinds
+from robustness.report import Row, numbers, page
+from robustness.trial import apart
+from robustness.workspace import build, build_checkpoints
 
-PARTS = ("fuzz", "crashes", "together", "disks", "corpora", "padded")
-HEAD = """# Reliability
+PARTS = ("fuzz", "crashes", "together", "disks", "changes", "padded")
+CACHING = ("extract", "timeline", "manifest", "pretraining", "probe")
+CACHING += ("reproduce",)
+BATCHES_A_TASK = 25
+LONG_POINTS = 12
+"""Events of commands that take seconds: all of them would take hours."""
 
-Written by `{command}` on {date} ({host}, Python {python}), {minutes} minutes.
-Every trial is a process of its own. A fault is a traceback, more than 1 GiB or
-10 s of a processor, a status without a word, half an output, damage of a
-guarded file that changes a number, a rerun that ends otherwise than the
-uninterrupted run, something left behind; in a padded batch a number that is
-more than 1e-5 from the clip's own.
-
-"""
+Outcome = tuple[Counter, list[str]]
+Task = tuple[str, str, Callable[..., Outcome]]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=330, help="a kind")
-    parser.add_argument("--points", type=int, default=0, help="0: all events")
-    parser.add_argument("--batches", type=int, default=1000, help="padded ones")
-    parser.add_argument("--parts", default=",".join(PARTS))
-    parser.add_argument("--only", default="", help="names that contain this")
-    parser.add_argument("--data", type=Path, help="folder of real corpora")
-    parser.add_argument(
-        "--encoder", type=Path, help="for them; else a tiny one"
-    )
-    parser.add_argument("--report", type=Path)
-    options = parser.parse_args()
-    parts = options.parts.split(",")
+    options = _options()
     started = time.monotonic()
-    rows: list[tuple[str, str, Counter, int]] = []
-    faults: list[str] = []
-
-    def note(part: str, name: str, outcome: tuple[Counter, list[str]]) -> None:
-        counts, found = outcome
-        rows.append((part, name, counts, len(found)))
-        faults.extend(found)
-        numbers = ", ".join(f"{v} {k}" for k, v in sorted(counts.items()))
-        print(f"{part:<8} {name:<32} {len(found)} faults; {numbers}")
-        for fault in found[:5]:
-            print(f"    {fault}")
-        sys.stdout.flush()
-
-    with tempfile.TemporaryDirectory(prefix="robustness-") as folder:
-        workspace, place = Path(folder, "workspace"), Path(folder, "place")
+    rows: list[Row] = []
+    faults = 0
+    with tempfile.TemporaryDirectory(
+        prefix="robustness-", dir=_memory()
+    ) as folder:
+        workspace = Path(folder, "workspace")
         build(workspace)
-        place.mkdir()
-        nothing = resident_of_nothing()
-        if "fuzz" in parts:
-            for kind in kinds(workspace):
-                if options.only in kind.file:
-                    note(
-                        "fuzz",
-                        kind.file,
-                        try_kind(
-                            kind, workspace, place, options.trials, nothing
-                        ),
-                    )
-        tried = [c for c in commands(workspace) if options.only in c.name]
-        for command in tried:
-            if "crashes" in parts:
-                outcome = try_crashes(command, place, options.points, nothing)
-                note("crashes", command.name, outcome)
-            if "together" in parts:
-                outcome = try_together(command, place, nothing)
-                note("together", command.name, outcome)
-        if "disks" in parts:
-            if can_mount(place, nothing):
-                for command in tried:
-                    outcome = try_disks(command, place, nothing)
-                    note("disks", command.name, outcome)
-            else:
-                print("disks    left out: no disk can be mounted here")
-        if "corpora" in parts:
-            encoder = options.encoder or workspace / "encoder"
-            for recipe in recipes(options.data, encoder, place):
-                outcome = try_recipe(
-                    recipe, place, options.points or 6, nothing
+        # In a process apart: a fork needs none of the threads that it starts.
+        apart(partial(build_checkpoints, workspace))
+        tasks = list(_tasks(options, workspace, Path(folder)))
+        with ProcessPoolExecutor(
+            options.jobs, multiprocessing.get_context("fork")
+        ) as pool:
+            running = {
+                pool.submit(_done, run, Path(folder, f"{number}")): (part, name)
+                for number, (part, name, run) in enumerate(tasks)
+            }
+            for number, future in enumerate(as_completed(running), start=1):
+                part, name = running[future]
+                counts, found = future.result()
+                rows.append(Row(part, name, counts, len(found)))
+                faults += len(found)
+                minutes = (time.monotonic() - started) / 60
+                print(
+                    f"[{number}/{len(tasks)}, {minutes:.1f} min] {part:<8} "
+                    f"{name:<32} {len(found)} faults; {numbers(counts)}"
                 )
-                note("corpora", recipe.name, outcome)
-                outcome = try_exports(recipe, place, nothing)
-                note("corpora", f"{recipe.name}, exported", outcome)
-        # Last: it computes in this process, and a fork needs no threads.
-        if "padded" in parts:
-            note("padded", "batches", try_padded(workspace, options.batches))
+                for fault in found[: options.show]:
+                    print(f"    {fault}")
+                sys.stdout.flush()
+    order = {task[:2]: number for number, task in enumerate(tasks)}
+    rows.sort(key=lambda row: order[row.part, row.name])
     minutes = (time.monotonic() - started) / 60
-    print(f"{len(faults)} faults in {minutes:.1f} minutes")
     if options.report:
-        options.report.write_text(report(rows, minutes), "utf-8")
+        options.report.write_text(page(rows, minutes), "utf-8")
+    print(f"{faults} faults in {minutes:.1f} minutes")
     return 1 if faults else 0
 
 
-def report(rows: list[tuple[str, str, Counter, int]], minutes: float) -> str:
-    """Markdown of the counts."""
-    lines = [
-        HEAD.format(
-            command="python -m robustness " + " ".join(sys.argv[1:]),
-            date=datetime.date.today().isoformat(),
-            host=host(),
-            python=sys.version.split()[0],
-            minutes=round(minutes),
-        )
-        + "| part | what | counts | faults |\n|---|---|---|---:|"
-    ]
-    for part, name, counts, found in rows:
-        numbers = ", ".join(f"{v:,} {k}" for k, v in sorted(counts.items()))
-        lines.append(f"| {part} | `{name}` | {numbers} | {found} |")
-    total: Counter = Counter()
-    for _, _, counts, found in rows:
-        total.update(counts)
-        total["faults"] += found
-    numbers = ", ".join(f"{v:,} {k}" for k, v in sorted(total.items()))
-    return "\n".join([*lines, "", f"Together: {numbers}.", ""])
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=200, help="a kind")
+    parser.add_argument(
+        "--points",
+        type=int,
+        default=0,
+        help="events that a command is killed at (default: all, but of those "
+        f"that take seconds a run {LONG_POINTS})",
+    )
+    parser.add_argument("--batches", type=int, default=1000, help="padded ones")
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--only", default="", help="names that contain this")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--show", type=int, default=5, help="faults a line")
+    parser.add_argument("--report", type=Path)
+    return parser.parse_args()
+
+
+def _tasks(
+    options: argparse.Namespace, workspace: Path, folder: Path
+) -> Iterator[Task]:
+    """Part, name and what is done in a folder of its own; long ones first."""
+    parts = options.parts.split(",")
+    tried = [c for c in commands() if options.only in c.name]
+    tried.sort(key=lambda command: command.short)
+    for command in tried:
+        name = command.name
+        if "crashes" in parts:
+            points = options.points
+            if not command.short:
+                points = min(points, LONG_POINTS) if points else LONG_POINTS
+            run = partial(try_crashes, command, workspace, points=points)
+            yield "crashes", name, run
+        if "together" in parts:
+            yield "together", name, partial(try_together, command, workspace)
+        if "changes" in parts and name.startswith(CACHING):
+            yield "changes", name, partial(try_changes, command, workspace)
+    if "disks" in parts:
+        if can_mount(folder / "mount"):
+            for command in tried:
+                run = partial(try_disks, command, workspace)
+                yield "disks", command.name, run
+        else:
+            print("disks    left out: no disk can be mounted here")
+    if "fuzz" in parts:
+        for kind in kinds(workspace):
+            if options.only in kind.file:
+                run = partial(try_kind, kind, workspace, trials=options.trials)
+                yield "fuzz", kind.file, run
+    if "padded" in parts:
+        for first in range(0, options.batches, BATCHES_A_TASK):
+            last = min(first + BATCHES_A_TASK, options.batches)
+            run = partial(_padded, workspace, range(first, last))
+            yield "padded", "batches", run
+
+
+def _memory() -> str | None:
+    """A disk in memory, where waiting until a file is on the disk is short."""
+    disk = Path("/dev/shm")  # noqa: S108 (the folder in it has a name of its own)
+    if disk.is_dir() and os.access(disk, os.W_OK):
+        if shutil.disk_usage(disk).free > 2**30:
+            return str(disk)
+    return None
+
+
+def _done(run: Callable[..., Outcome], place: Path) -> Outcome:
+    """A task's outcome, computed in a folder of its own."""
+    place.mkdir()
+    try:
+        return run(place=place)
+    finally:
+        shutil.rmtree(place)
+
+
+def _padded(workspace: Path, numbers: range, place: Path) -> Outcome:
+    # It computes: its threads would be lost in later forks.
+    return apart(partial(try_padded, workspace, numbers))
 
 
 if __name__ == "__main__":

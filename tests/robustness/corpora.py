@@ -12,7 +12,7 @@ import shutil
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,25 +68,28 @@ class Recipe(NamedTuple):
         return 0
 
 
-def recipes(data: Path | None, encoder: Path, place: Path) -> Iterator[Recipe]:
-    """A recipe for each corpus below `data`; copies lie in `place`.
-
-    Raises ValueError when there is none of them.
-    """
-    copy = place / "corpus"
+def corpora(data: Path | None) -> list[str]:
+    """Names of the corpora below `data`; ValueError when there is none."""
     if data is None:
-        write_corpus(copy, 3, 12, (0.5, 0.8))
-        yield Recipe("Synthetic", "Synthetic", copy, encoder)
-        return
+        return ["Synthetic"]
     there = [name for name in CORPORA if (data / name).is_dir()]
     if not there:
         raise ValueError(f"{data}: there is none of {', '.join(CORPORA)}")
-    for name in there:
-        shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(data / name, copy)
-        if CORPORA[name] == "Custom":
-            write_table(copy)
-        yield Recipe(name, CORPORA[name], copy, encoder)
+    return there
+
+
+def recipe_for(
+    name: str, data: Path | None, encoder: Path, place: Path
+) -> Recipe:
+    """The recipe of a corpus, on a copy in `place`."""
+    copy = place / "corpus"
+    if data is None:
+        write_corpus(copy, 3, 12, (0.5, 0.8))
+        return Recipe(name, name, copy, encoder)
+    shutil.copytree(data / name, copy)
+    if CORPORA[name] == "Custom":
+        write_table(copy)
+    return Recipe(name, CORPORA[name], copy, encoder)
 
 
 def write_table(corpus: Path) -> None:
@@ -100,20 +103,23 @@ def write_table(corpus: Path) -> None:
 
 
 def try_recipe(
-    recipe: Recipe, place: Path, points: int, nothing: int
+    recipe: Recipe, place: Path, points: int
 ) -> tuple[Counter, list[str]]:
     """Run again, kill at some events and between clips, change the audio."""
     out = place / "new" / "out"
     counts: Counter = Counter()
     faults: list[str] = []
 
+    def run() -> int:
+        return recipe.run(out)
+
     def fresh() -> None:
         shutil.rmtree(out.parent, ignore_errors=True)
         out.parent.mkdir(parents=True)
 
-    def tried(case: str, command: Callable[[], int]) -> Verdict:
+    def tried(case: str, command: Callable[[], int | None]) -> Verdict:
         counts["tried"] += 1
-        verdict = try_command(command, place / "log", nothing, HANGING)
+        verdict = try_command(command, place / "log", HANGING)
         if verdict.status not in (0, -signal.SIGKILL):
             faults.append(f"{recipe.name}, {case}: {verdict.output[-300:]}")
         return verdict
@@ -126,12 +132,12 @@ def try_recipe(
 
     def again(case: str) -> None:
         """Run once more, and compare with the whole run."""
-        tried(case, lambda: recipe.run(out))
+        tried(case, run)
         compare(case, result(out), whole)
 
     fresh()
     note = place / "events"
-    if tried("whole", lambda: count_events(recipe, out, note)).status:
+    if tried("whole", lambda: count_events(run, out.parent, note)).status:
         return counts, faults
     whole, kept = result(out), stamps(out)
     archived = out / "run" / recipe.script.name
@@ -155,7 +161,7 @@ def try_recipe(
             tried(
                 case,
                 lambda a=at, t=torn: interrupted(
-                    recipe, out, signal.SIGKILL, a, t
+                    run, out.parent, signal.SIGKILL, a, t
                 ),
             )
             again(case)
@@ -169,17 +175,17 @@ def try_recipe(
 
     for case, change in (("replaced", replace), ("of another rate", slow)):
         fresh()
-        tried(case, lambda: recipe.run(out))
+        tried(case, run)
         before = {path.name for path in (out / "features").iterdir()}
         change(Path(clips[0]), Path(clips[-1]))
-        tried(case, lambda: recipe.run(out))
+        tried(case, run)
         for store in before:
             shutil.rmtree(out / "features" / store)
         if not result(out, "features"):
             faults.append(f"{recipe.name}, {case}: features of before")
         remaining = result(out)
         fresh()
-        tried(case, lambda: recipe.run(out))
+        tried(case, run)
         compare(case, remaining, result(out))
     return counts, faults
 

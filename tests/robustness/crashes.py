@@ -4,11 +4,13 @@ import os
 import shutil
 import signal
 import sys
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
+from robustness.commands import Command, contents, said, unfinished
 from robustness.trial import try_command
-from robustness.workspace import Command, contents, said, unfinished
 
 CHANGES = {
     "os.rename",
@@ -21,15 +23,33 @@ CHANGES = {
 }
 
 
+Run = Callable[[], int | None]
+SIGNALS = (
+    (signal.SIGKILL, False),
+    (signal.SIGKILL, True),
+    (signal.SIGTERM, False),
+    (signal.SIGINT, False),
+)
+"""What is sent, and whether the file written last is torn before."""
+PATIENCE = 30
+"""Seconds in which the child of a killed command ends."""
+
+
 class Events:
     """Counts what changes files below a folder; acts at one of the events."""
 
-    def __init__(self, below: Path, at: int = -1, torn: bool = False):
+    def __init__(
+        self,
+        below: Path,
+        at: int = -1,
+        torn: bool = False,
+        number: signal.Signals = signal.SIGKILL,
+    ):
         self.below = str(below)
         self.at, self.torn = at, torn
         self.seen = 0
         self.written: str | None = None
-        self.number = signal.SIGKILL
+        self.number = number
 
     def __call__(self, event: str, arguments: tuple) -> None:
         if event == "open":
@@ -55,39 +75,40 @@ class Events:
             self.written = path
 
 
-def count_events(command: Command, out: Path, note: Path) -> int:
-    """Run to the end in this process; how many events there were."""
-    events = Events(out.parent)
+def count_events(run: Run, below: Path, note: Path) -> int | None:
+    """Run to the end; how many events there were is noted in a file."""
+    events = Events(below)
     sys.addaudithook(events)
-    status = command.run(out)
+    status = run()
     note.write_text(str(events.seen))
     return status
 
 
 def interrupted(
-    command: Command, out: Path, number: int, at: int, torn: bool
-) -> int:
+    run: Run, below: Path, number: signal.Signals, at: int, torn: bool
+) -> int | None:
     """Run and meet a signal at an event."""
-    events = Events(out.parent, at, torn)
-    events.number = number
-    sys.addaudithook(events)
-    return command.run(out)
+    sys.addaudithook(Events(below, at, torn, number))
+    return run()
 
 
 def try_crashes(
-    command: Command, place: Path, points: int, nothing: int
+    command: Command, workspace: Path, place: Path, points: int
 ) -> tuple[Counter, list[str]]:
     """Kill a command at some of its events, all of them for ``points=0``."""
     out, log, note = place / "new" / "out", place / "log", place / "events"
     counts: Counter = Counter()
     faults: list[str] = []
 
+    def run() -> int | None:
+        return command.run(out, workspace)
+
     def fresh() -> None:
         shutil.rmtree(out.parent, ignore_errors=True)
         out.parent.mkdir(parents=True)
 
     fresh()
-    whole = try_command(lambda: count_events(command, out, note), log, nothing)
+    whole = try_command(lambda: count_events(run, out.parent, note), log)
     if whole.status:
         return counts, [f"{command.name}: {whole.output[-300:]}"]
     expected = contents(out.parent)
@@ -95,20 +116,14 @@ def try_crashes(
     counts["events"] = events
     step = max(1, -(-events // points)) if points else 1
     for at in range(0, events, step):
-        for number, torn in (
-            (signal.SIGKILL, False),
-            (signal.SIGKILL, True),
-            (signal.SIGTERM, False),
-            (signal.SIGINT, False),
-        ):
+        for number, torn in SIGNALS:
             fresh()
             case = f"{command.name}, event {at}, {number.name}, torn {torn}"
             first = try_command(
                 lambda n=number, a=at, t=torn: interrupted(
-                    command, out, n, a, t
+                    run, out.parent, n, a, t
                 ),
                 log,
-                nothing,
             )
             counts[number.name] += 1
             if number == signal.SIGKILL:
@@ -120,30 +135,46 @@ def try_crashes(
                     faults.append(f"{case}: status {first.status}, {lines}")
                 if left := unfinished(out.parent):
                     faults.append(f"{case}: left {left}")
-            again = try_command(lambda: command.run(out), log, nothing)
-            found = contents(out.parent)
-            # Killed once it was whole: the rerun may say so.
-            whole_already = found == expected and "already" in again.output
-            if again.status and not whole_already:
-                faults.append(f"{case}: rerun {said(again.output)[-3:]}")
-            elif found != expected:
-                differ = {
-                    k
-                    for k in {*found, *expected}
-                    if found.get(k) != expected.get(k)
-                }
-                faults.append(f"{case}: rerun differs in {sorted(differ)}")
+            if fault := _rerun(command, workspace, place, expected):
+                faults.append(f"{case}: {fault}")
     return counts, faults
 
 
+def _rerun(
+    command: Command, workspace: Path, place: Path, expected: dict[str, str]
+) -> str | None:
+    """Why the same command, again, does not end as an uninterrupted one."""
+    out, log = place / "new" / "out", place / "log"
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        again = try_command(lambda: command.run(out, workspace), log)
+        # A child ends with its killed parent, but not in the same instant.
+        if "written by another run" not in again.output:
+            break
+        if time.monotonic() > deadline:
+            return f"a process lives on: {said(again.output)}"
+        time.sleep(0.5)
+    found = contents(out.parent)
+    # Killed once it was whole: the rerun may say so.
+    if again.status and not (found == expected and "already" in again.output):
+        return f"rerun {again.output.splitlines()[-3:]}"
+    if found != expected:
+        names = {*found, *expected}
+        differ = {k for k in names if found.get(k) != expected.get(k)}
+        return f"rerun differs in {sorted(differ)}"
+    if left := unfinished(out.parent):
+        return f"rerun leaves {left}"
+    return None
+
+
 def try_together(
-    command: Command, place: Path, nothing: int
+    command: Command, workspace: Path, place: Path
 ) -> tuple[Counter, list[str]]:
     """Two processes at once in one output folder."""
     out, log = place / "new" / "out", place / "log"
     shutil.rmtree(out.parent, ignore_errors=True)
     out.parent.mkdir(parents=True)
-    alone = try_command(lambda: command.run(out), log, nothing)
+    alone = try_command(lambda: command.run(out, workspace), log)
     if alone.status:
         return Counter(), [f"{command.name}: {alone.output[-300:]}"]
     expected = contents(out.parent)
@@ -152,7 +183,7 @@ def try_together(
     faults, outcomes = [], []
     second = os.fork()
     own = place / ("log2" if not second else "log1")
-    outcome = try_command(lambda: command.run(out), own, nothing)
+    outcome = try_command(lambda: command.run(out, workspace), own)
     if not second:
         os._exit(min(max(outcome.status, 0), 9) if not outcome.fault else 9)
     code = os.waitstatus_to_exitcode(os.waitpid(second, 0)[1])

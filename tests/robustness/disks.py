@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from robustness.commands import Command, said
 from robustness.trial import try_command
-from robustness.workspace import Command, said
 
 _NEW_MOUNTS, _NEW_USER = 0x20000, 0x10000000
 _READ_ONLY, _REMOUNT = 1, 32
@@ -34,7 +34,7 @@ def with_disk(folder: Path, size: str, read_only: bool) -> None:
         raise OSError(ctypes.get_errno(), "mount")
 
 
-def can_mount(place: Path, nothing: int) -> bool:
+def can_mount(place: Path) -> bool:
     """Whether this machine lets us have a disk."""
     folder = place / "probe"
     folder.mkdir(parents=True, exist_ok=True)
@@ -43,11 +43,11 @@ def can_mount(place: Path, nothing: int) -> bool:
         with_disk(folder, "4k", False)
         return 0
 
-    return try_command(probe, place / "log", nothing).status == 0
+    return try_command(probe, place / "log").status == 0
 
 
 def try_disks(
-    command: Command, place: Path, nothing: int
+    command: Command, workspace: Path, place: Path
 ) -> tuple[Counter, list[str]]:
     """One line with the way out, nothing half written."""
     counts: Counter = Counter()
@@ -56,10 +56,10 @@ def try_disks(
     shutil.rmtree(disk, ignore_errors=True)
     disk.mkdir(parents=True)
 
-    def trial(size: str, read_only: bool) -> Callable[[], int]:
-        def run() -> int:
+    def trial(size: str, read_only: bool) -> Callable[[], int | None]:
+        def run() -> int | None:
             with_disk(disk, size, read_only)
-            status = command.run(disk / "out")
+            status = command.run(disk / "out", workspace)
             names = [path.name for path in disk.rglob("*")]
             if any(name.startswith(".unfinished") for name in names):
                 return 3
@@ -68,7 +68,7 @@ def try_disks(
         return run
 
     for size, read_only in (*((s, False) for s in SIZES), ("1m", True)):
-        verdict = try_command(trial(size, read_only), log, nothing)
+        verdict = try_command(trial(size, read_only), log)
         name = "read_only" if read_only else "full"
         counts[name] += 1
         lines = said(verdict.output)

@@ -33,7 +33,7 @@ def kinds(layers: int) -> dict[str, tuple[str, ...]]:
 
 
 def try_exports(
-    recipe: Recipe, place: Path, nothing: int
+    recipe: Recipe, place: Path
 ) -> tuple[Counter, list[str]]:
     """Train briefly, export, classify the files of the test part."""
     counts: Counter = Counter()
@@ -48,7 +48,7 @@ def try_exports(
         asked = recipe._replace(probe=probe, options=tuple(options))
         for step in (asked.run, exported):
             verdict = try_command(
-                lambda s=step: s(out), place / "log", nothing, HANGING
+                lambda s=step: s(out), place / "log", HANGING
             )
             if verdict.status:
                 faults.append(f"{recipe.name}, {case}: {verdict.output[-300:]}")

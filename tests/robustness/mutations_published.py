@@ -94,7 +94,7 @@ def cases(seed, folder, count=500):
         model, files = made[number % len(made)]
         file = rng.choice(files)
         original = file.read_bytes()
-        damage = rng.choice(_damages_of(file))
+        damage = rng.choice(damages_of(file))
         kind, content = damage(original, rng)
         try:
             file.write_bytes(content)
@@ -104,14 +104,19 @@ def cases(seed, folder, count=500):
     shutil.rmtree(folder)
 
 
-def _damages_of(file):
+def damages_of(file):
+    """Functions of content and random numbers that suit a kind of file."""
     if file.suffix == ".pt" and file.name != "older.pt":
         return [damaged_bytes, damaged_pickle, damaged_content]
     if file.suffix == ".safetensors":
         return [damaged_bytes, damaged_header]
+    if file.name in ("hyperparams.yaml", "label_encoder.ckpt", "CKPT.yaml"):
+        return [damaged_bytes, damaged_lines]  # tags and lines of others
     if file.suffix in (".yaml", ".json"):
         return [damaged_bytes, damaged_settings]
-    return [damaged_bytes, damaged_lines]
+    if file.suffix in (".txt", ".scp", ".csv"):
+        return [damaged_bytes, damaged_lines]
+    return [damaged_bytes]
 
 
 def damaged_pickle(data, rng):
