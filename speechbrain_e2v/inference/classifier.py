@@ -254,7 +254,7 @@ inference.clips`), or several; a single one gives a single result, several a
                 float(score),
                 dict(zip(view.names, scores.tolist(), strict=True)),
                 len(wav) / SAMPLE_RATE,
-                embedding.numpy(),
+                embedding.float().numpy(),  # of bfloat16, under autocast
             )
 
 

@@ -28,15 +28,13 @@ from robustness.fuzz import try_kind
 from robustness.kinds import kinds
 from robustness.padded import try_padded
 from robustness.report import Row, numbers, page
-from robustness.trial import apart
+from robustness.trial import apart, output_to
 from robustness.workspace import build, build_checkpoints
 
 PARTS = ("fuzz", "crashes", "together", "disks", "changes", "padded")
 CACHING = ("extract", "timeline", "manifest", "pretraining", "probe")
 CACHING += ("reproduce",)
 BATCHES_A_TASK = 25
-LONG_POINTS = 12
-"""Events of commands that take seconds: all of them would take hours."""
 
 Outcome = tuple[Counter, list[str]]
 Task = tuple[str, str, Callable[..., Outcome]]
@@ -51,9 +49,10 @@ def main() -> int:
         prefix="robustness-", dir=_memory()
     ) as folder:
         workspace = Path(folder, "workspace")
-        build(workspace)
-        # In a process apart: a fork needs none of the threads that it starts.
-        apart(partial(build_checkpoints, workspace))
+        with output_to(Path(folder, "build.log")):
+            build(workspace)
+            # Apart: later forks need none of the threads that it starts.
+            apart(partial(build_checkpoints, workspace))
         tasks = list(_tasks(options, workspace, Path(folder)))
         with ProcessPoolExecutor(
             options.jobs, multiprocessing.get_context("fork")
@@ -91,8 +90,14 @@ def _options() -> argparse.Namespace:
         "--points",
         type=int,
         default=0,
-        help="events that a command is killed at (default: all, but of those "
-        f"that take seconds a run {LONG_POINTS})",
+        help="events that a command is killed at (default: all)",
+    )
+    parser.add_argument(
+        "--long_points",
+        type=int,
+        default=12,
+        help="the same of training and of `e2v reproduce`, which take seconds "
+        "a run; 0 leaves them out",
     )
     parser.add_argument("--batches", type=int, default=1000, help="padded ones")
     parser.add_argument("--parts", default=",".join(PARTS))
@@ -108,14 +113,17 @@ def _tasks(
 ) -> Iterator[Task]:
     """Part, name and what is done in a folder of its own; long ones first."""
     parts = options.parts.split(",")
-    tried = [c for c in commands() if options.only in c.name]
+    tried = [
+        command
+        for command in commands()
+        if options.only in command.name
+        and (command.short or options.long_points)
+    ]
     tried.sort(key=lambda command: command.short)
     for command in tried:
         name = command.name
         if "crashes" in parts:
-            points = options.points
-            if not command.short:
-                points = min(points, LONG_POINTS) if points else LONG_POINTS
+            points = options.points if command.short else options.long_points
             run = partial(try_crashes, command, workspace, points=points)
             yield "crashes", name, run
         if "together" in parts:

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from speechbrain.utils import logger
 
 from speechbrain_e2v import cli
+from speechbrain_e2v.console import one_line_errors
 from speechbrain_e2v.downstream.run import downstream
 from speechbrain_e2v.report.find_corpora import load_corpus
-from speechbrain_e2v.training.experiment import one_line_errors
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SMALL_NET = {

@@ -56,8 +56,8 @@ class Doors:
             posteriors = self.stock.classify_batch(padded, lengths)[0].exp()
         return [
             {
-                "features": np.asarray(vectors[i].values, np.float32),
-                "embeddings": np.asarray(said[i].embedding, np.float32),
+                "features": vectors[i].values.float().numpy(),
+                "embeddings": said[i].embedding,
                 "scores": np.array([*said[i].scores.values()]),
                 "stock scores": posteriors[i].flatten().float().numpy(),
             }

@@ -62,7 +62,7 @@ def try_command(
     resident = memory("VmRSS")
     child = _fork()
     if not child:
-        with _output_to(log):
+        with output_to(log):
             code = _status_of(command)
         os._exit(code)
     started = time.monotonic()
@@ -134,7 +134,7 @@ def in_this_process(command: Callable[[], int | None], log: Path) -> Verdict:
     """Run a function here, with a log; for an attempt of `in_turn`."""
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     resident, before = memory("VmRSS"), _seconds()
-    with _output_to(log):
+    with output_to(log):
         status = _status_of(command)
     return Verdict(
         status,
@@ -185,7 +185,8 @@ def _seconds() -> float:
 
 
 @contextlib.contextmanager
-def _output_to(log: Path) -> Iterator[None]:
+def output_to(log: Path) -> Iterator[None]:
+    """Write both standard streams into a file."""
     sys.stdout.flush()
     sys.stderr.flush()
     kept = [os.dup(stream) for stream in (1, 2)]

@@ -76,6 +76,9 @@ def build_checkpoints(folder: Path) -> None:
     run = str(folder / "pretraining")
     words = [w.replace("HERE", str(folder)).replace("OUT", run) for w in words]
     assert pretraining(words) == 0
+    # Trials are seeded by names: no time may be in them.
+    for number, path in enumerate(sorted(Path(run, "save").glob("CKPT*"))):
+        path.rename(path.with_name(f"CKPT+{number}"))
 
 
 def quiet(argv: list[str]) -> None:

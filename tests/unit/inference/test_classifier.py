@@ -70,6 +70,18 @@ def test_classes_can_be_chosen(classifier, files):
     assert merged.scores["low"] == pytest.approx(1 - full.scores["happiness"])
 
 
+def test_autocast_changes_scores_by_its_rounding_only(classifier, files):
+    exact = classifier.classify(files[:2])
+    with torch.autocast("cpu", torch.bfloat16):
+        coarse = classifier.classify(files[:2])
+    for one, other in zip(exact, coarse, strict=True):
+        assert other.embedding.dtype == np.float32
+        gaps = [
+            abs(one.scores[name] - other.scores[name]) for name in one.scores
+        ]
+        assert max(gaps) < 0.05
+
+
 def test_below_the_threshold_there_is_no_label(classifier, files):
     [free] = classifier.classify(files[:1])
     [kept] = classifier.classify(files[:1], reject=free.score - 0.01)
