@@ -22,8 +22,10 @@ os.environ["OMP_NUM_THREADS"] = "1"  # trials are forks: no threads before them
 
 from robustness.changes import try_changes
 from robustness.commands import commands
+from robustness.corpora import Recipe, corpora, recipe_for, try_recipe
 from robustness.crashes import try_crashes, try_together
 from robustness.disks import can_mount, try_disks
+from robustness.exports import try_exports
 from robustness.fuzz import try_kind
 from robustness.kinds import kinds
 from robustness.padded import try_padded
@@ -31,7 +33,8 @@ from robustness.report import Row, numbers, page
 from robustness.trial import apart, output_to
 from robustness.workspace import build, build_checkpoints
 
-PARTS = ("fuzz", "crashes", "together", "disks", "changes", "padded")
+PARTS = ("fuzz", "crashes", "together", "disks", "changes", "corpora")
+PARTS += ("padded",)
 CACHING = ("extract", "timeline", "manifest", "pretraining", "probe")
 CACHING += ("reproduce",)
 BATCHES_A_TASK = 25
@@ -102,6 +105,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--batches", type=int, default=1000, help="padded ones")
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--only", default="", help="names that contain this")
+    parser.add_argument("--data", type=Path, help="folder of real corpora")
+    parser.add_argument(
+        "--encoder", type=Path, help="for them; else a tiny one"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--show", type=int, default=5, help="faults a line")
     parser.add_argument("--report", type=Path)
@@ -142,6 +149,13 @@ def _tasks(
             if options.only in kind.file:
                 run = partial(try_kind, kind, workspace, trials=options.trials)
                 yield "fuzz", kind.file, run
+    if "corpora" in parts:
+        encoder = options.encoder or workspace / "encoder"
+        for name in corpora(options.data):
+            made = partial(recipe_for, name, options.data, encoder)
+            points = options.points or 6
+            yield "corpora", name, partial(_recipe, made, points)
+            yield "corpora", f"{name}, exported", partial(_exports, made)
     if "padded" in parts:
         for first in range(0, options.batches, BATCHES_A_TASK):
             last = min(first + BATCHES_A_TASK, options.batches)
@@ -165,6 +179,16 @@ def _done(run: Callable[..., Outcome], place: Path) -> Outcome:
         return run(place=place)
     finally:
         shutil.rmtree(place)
+
+
+def _recipe(
+    made: Callable[[Path], Recipe], points: int, place: Path
+) -> Outcome:
+    return try_recipe(made(place), place, points)
+
+
+def _exports(made: Callable[[Path], Recipe], place: Path) -> Outcome:
+    return try_exports(made(place), place)
 
 
 def _padded(workspace: Path, numbers: range, place: Path) -> Outcome:

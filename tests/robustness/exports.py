@@ -32,9 +32,7 @@ def kinds(layers: int) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def try_exports(
-    recipe: Recipe, place: Path
-) -> tuple[Counter, list[str]]:
+def try_exports(recipe: Recipe, place: Path) -> tuple[Counter, list[str]]:
     """Train briefly, export, classify the files of the test part."""
     counts: Counter = Counter()
     faults: list[str] = []
@@ -47,9 +45,7 @@ def try_exports(
             options += ["--number_of_epochs", "2"]
         asked = recipe._replace(probe=probe, options=tuple(options))
         for step in (asked.run, exported):
-            verdict = try_command(
-                lambda s=step: s(out), place / "log", HANGING
-            )
+            verdict = try_command(lambda s=step: s(out), place / "log", HANGING)
             if verdict.status:
                 faults.append(f"{recipe.name}, {case}: {verdict.output[-300:]}")
                 break

@@ -12,6 +12,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 def test_no_faults():
     command = [sys.executable, "-m", "robustness", "--trials", "1"]
     command += ["--points", "1", "--long_points", "0", "--batches", "4"]
+    command += ["--parts", "fuzz,crashes,together,disks,changes,padded"]
     search = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests")])
     done = subprocess.run(
         command,
