@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from speechbrain.utils import logger
 
 from speechbrain_e2v import cli
@@ -146,6 +147,7 @@ def commands() -> list[Command]:
     reproduce = ("reproduce", "--data_root", "HERE/project", *encoder)
     reproduce += ("--corpora", "Custom", "--floors", "constant")
     reproduce += ("--probe", "logistic", "--allow_partial", "--device", "cpu")
+    reproduce += ("--protocols", "paper")
     return [
         *found,
         Command("pretraining", pretraining_words(), pretraining, short=False),
@@ -165,6 +167,16 @@ def contents(folder: Path) -> dict[str, str]:
         # shows that comes of it.
         and "save" not in path.relative_to(folder).parts
     }
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether content is the same, or features are but for their rounding.
+
+    Which clips are computed together changes the last bits.
+    """
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return one.shape == other.shape and np.allclose(one, other, 0, 1e-5)
+    return type(one) is type(other) and one == other
 
 
 def _result(path: Path) -> bytes:

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 
 SECONDS = 10
 """Of a processor: what a busy machine cannot lengthen."""
-HANGING = 120
-"""Seconds on the clock after which a trial is ended."""
+HANGING = 600
+"""Seconds on the clock, maybe of a busy machine, after which a trial ends."""
 GIB = 2**30
 A_PROCESS = 64
 """Trials that one process makes, before a fresh one goes on."""
