@@ -11,7 +11,8 @@ anywhere, given with ``--labels``:
 ``path`` is relative to the data folder, or absolute, in any format that
 libsndfile or ffmpeg reads and at any sample rate. ``speaker`` (needed by
 speaker-disjoint protocols), ``session``, ``gender`` (F, M or unknown),
-``text``, ``start`` and ``end`` (seconds, for a piece of a file) and ``split``
+``text``, ``language`` (a code such as de), ``age``, ``votes`` (both kept as
+they are), ``start`` and ``end`` (seconds, for a piece of a file) and ``split``
 (train, valid or test, for the official protocol) may be left out or empty.
 Classes are the labels in order of the alphabet, or the lines of
 ``classes.txt``, beside the table, in the order there; labels which that file
@@ -42,7 +43,9 @@ TABLE = "labels.csv"
 NEEDED = ("path", "label")
 COLUMNS = (
     *NEEDED, "speaker", "start", "end", "split", "session", "gender", "text",
+    "age", "language", "votes",
 )  # fmt: skip
+KEPT = ("age", "votes")
 PARTS = {
     "": None,
     "train": "train",
@@ -129,6 +132,8 @@ def parse(data_folder: Path, table: Path | None = None) -> Iterator[Utterance]:
             start=start,
             stop=stop,
             text=row["text"] or None,
+            lang=row["language"],
+            extra={name: row[name] for name in KEPT if row[name]},
         )
 
 

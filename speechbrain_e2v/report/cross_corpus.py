@@ -85,7 +85,9 @@ def scores_table(scores: Iterable[Score]) -> Table:
                 "" if value is None else f"{value:.2f}"
                 for value in (results["pooled"][name], low, high, *floors)
             ]
-        lines.append((*line, results["ece"], "; ".join(_marks(results))))
+        lines.append(
+            (*line, results["calibration"]["ece"], "; ".join(_marks(results)))
+        )
     rows = tuple((*line[:-2], f"{line[-2]:.2f}", line[-1]) for line in lines)
     return Table((*header, "ece", "marks"), rows)
 

@@ -153,10 +153,10 @@ def test_a_table_anywhere_lists_audio_anywhere(tmp_path):
     table = tmp_path / "mine" / "table.csv"
     make_text(
         table,
-        "path,label,session,gender,text\n"
-        "calls/0001.wav,a,s1,female,he said {yes}\n"
-        f"{tmp_path}/elsewhere/{{b}}.wav,b,s2,M,\n"
-        "../beside/c.wav,a,,,\n",
+        "path,label,session,gender,text,age,language,votes\n"
+        "calls/0001.wav,a,s1,female,he said {yes},31,pl,a a b\n"
+        f"{tmp_path}/elsewhere/{{b}}.wav,b,s2,M,,,,\n"
+        "../beside/c.wav,a,,,,,,\n",
     )
     with pytest.raises(ValueError, match="--labels FILE"):
         prepared(CORPUS, folder, tmp_path / "out")
@@ -173,7 +173,8 @@ def test_a_table_anywhere_lists_audio_anywhere(tmp_path):
     )
     first = utterances["calls__0001"]
     assert (first.session, first.gender) == ("s1", "F")
-    assert first.text == "he said {yes}"
+    assert first.text == "he said {yes}" and first.lang == "pl"
+    assert first.extra == {"age": "31", "votes": "a a b"}
     groups = {(u.session, u.gender) for u in utterances.values()}
     assert groups == {("s1", "F"), ("s2", "M"), (None, "unknown")}
     with pytest.raises(ValueError, match="labels: there is no file"):
