@@ -11,9 +11,10 @@ anywhere, given with ``--labels``:
 ``path`` is relative to the data folder, or absolute, in any format that
 libsndfile or ffmpeg reads and at any sample rate. ``speaker`` (needed by
 speaker-disjoint protocols), ``session``, ``gender`` (F, M or unknown),
-``text``, ``language`` (a code such as de), ``age``, ``votes`` (both kept as
-they are), ``start`` and ``end`` (seconds, for a piece of a file) and ``split``
-(train, valid or test, for the official protocol) may be left out or empty.
+``text``, ``language`` (a code such as de), ``age`` (kept as it is), ``votes``
+(what annotators said and how often: ``angry:2;calm:1``), ``start`` and ``end``
+(seconds, for a piece of a file) and ``split`` (train, valid or test, for the
+official protocol) may be left out or empty.
 Classes are the labels in order of the alphabet, or the lines of
 ``classes.txt``, beside the table, in the order there; labels which that file
 does not have are an error. Labels are compared as they look: composed, without
@@ -37,6 +38,7 @@ from speechbrain_e2v.corpora.label_tables import (
 )
 from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
 from speechbrain_e2v.corpora.utterance import Utterance
+from speechbrain_e2v.corpora.votes import parse_votes
 
 _logger = logging.getLogger(__name__)
 TABLE = "labels.csv"
@@ -45,7 +47,6 @@ COLUMNS = (
     *NEEDED, "speaker", "start", "end", "split", "session", "gender", "text",
     "age", "language", "votes",
 )  # fmt: skip
-KEPT = ("age", "votes")
 PARTS = {
     "": None,
     "train": "train",
@@ -113,6 +114,7 @@ def parse(data_folder: Path, table: Path | None = None) -> Iterator[Utterance]:
             if stop is not None and stop <= (start or 0.0):
                 raise ValueError(f"end is {stop} s, start is {start or 0} s")
             label = clean_label(row["label"])
+            votes = parse_votes(row["votes"])
         except ValueError as error:
             raise ValueError(
                 f"Custom: {table}, line {line}: {error}"
@@ -133,7 +135,8 @@ def parse(data_folder: Path, table: Path | None = None) -> Iterator[Utterance]:
             stop=stop,
             text=row["text"] or None,
             lang=row["language"],
-            extra={name: row[name] for name in KEPT if row[name]},
+            votes=votes,
+            extra={"age": row["age"]} if row["age"] else {},
         )
 
 

@@ -10,9 +10,11 @@ Layout: ``Session1/dialog/EmoEvaluation/Ses01F_impro01.txt``,
 ``Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav`` and, for
 text, ``Session1/dialog/transcriptions/Ses01F_impro01.txt``.
 Traps: the first F or M of an id is the actor who wears the markers, the last
-one is who speaks; ten speakers are only found by the last. Raters' own files
-in ``EmoEvaluation/Categorical`` and the like are not read. A few mean ratings
-are 0.5 or 5.5, although the scale is 1 to 5.
+one is who speaks; ten speakers are only found by the last. Votes are those of
+the evaluators (``C-E1``), not of the actors themselves (``C-F1``, ``C-M1``);
+somebody who named several labels has a vote for each. Raters' own files in
+``EmoEvaluation/Categorical`` and the like are not read. A few mean ratings are
+0.5 or 5.5, although the scale is 1 to 5.
 
 > python iemocap_prepare.py --data_folder DIR --manifest iemocap.json
 """
@@ -24,6 +26,7 @@ from pathlib import Path
 
 from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
 from speechbrain_e2v.corpora.utterance import Utterance
+from speechbrain_e2v.corpora.votes import tally
 
 NAME = re.compile(
     r"Ses(0[1-5])([FM])_((?:impro|script)\d{2}(?:[ab]|_\d[ab]?)?)_"
@@ -33,6 +36,7 @@ TURN = re.compile(
     r"\[(\d+\.\d+) - (\d+\.\d+)\]\t(\S+)\t(\w+)\t"
     r"\[([\d.]+), ([\d.]+), ([\d.]+)\]\s*"
 )
+VOTE = re.compile(r"C-(E\d+):\t([^\t(]*)")
 TRANSCRIPT = re.compile(r"(Ses\w+) \[[\d.]+-[\d.]+\]: ?(.*)")
 LABELS = {
     "ang": "angry",
@@ -40,6 +44,14 @@ LABELS = {
     "exc": "happy",
     "neu": "neutral",
     "sad": "sad",
+}
+VOTED = {
+    "Anger": "angry",
+    "Happiness": "happy",
+    "Excited": "happy",
+    "Neutral": "neutral",
+    "Neutral state": "neutral",
+    "Sadness": "sad",
 }
 OTHERS = ("dis", "fea", "fru", "oth", "sur", "xxx")
 
@@ -88,6 +100,7 @@ def _texts(folder):
 def _turns(session, dialog, path):
     transcripts = _transcripts(session / "dialog/transcriptions" / path.name)
     lines = path.read_text(encoding="utf-8").splitlines()
+    votes = _votes(lines)
     for number, line in enumerate(lines, start=1):
         if not line.startswith("[") or line.count("\t") != 3:
             continue  # headings, and what single raters said
@@ -107,6 +120,7 @@ def _turns(session, dialog, path):
             session=f"Ses{name[1]}",
             dialog=dialog,
             text=transcripts.get(turn[3]),
+            votes=votes.get(turn[3], {}),
             extra={
                 "turn_start": float(turn[1]),
                 "turn_end": float(turn[2]),
@@ -115,6 +129,20 @@ def _turns(session, dialog, path):
                 "dominance": float(turn[7]),
             },
         )
+
+
+def _votes(lines):
+    """Of the evaluators, by turn: below its line, up to the next one."""
+    rows, turn = {}, None
+    for line in lines:
+        if line.startswith("["):
+            turn = line.split("\t")[1:2]
+        elif turn and (vote := VOTE.match(line)):
+            names = filter(None, map(str.strip, vote[2].split(";")))
+            labels = [VOTED.get(name, name.lower()) for name in names]
+            found = rows.setdefault(turn[0], [])
+            found += [(vote[1], label) for label in labels]
+    return {name: tally(found) for name, found in rows.items()}
 
 
 def _transcripts(path):

@@ -9,7 +9,9 @@ with the parts Train, Validation and Test1.
 Licence: academic agreement with the University of Texas at Dallas.
 Where: https://ecs.utdallas.edu/research/researchlabs/msp-lab/MSP-Podcast.html
 Layout: ``Audios/MSP-PODCAST_0001_0008.wav`` (or ``Audio``) and
-``Labels/labels_concensus.csv`` (also spelled ``labels_consensus.csv``).
+``Labels/labels_concensus.csv`` (also spelled ``labels_consensus.csv``). Beside
+it, optional, what each worker said: ``labels_detailed.json`` or, in later
+releases, ``labels_detailed.csv``. Of it the main emotion is a vote.
 Traps: the paper counts 72,969, 73 fewer, which is not explained; a speaker
 can be ``Unknown`` (1,273 are known); Test2 is of other podcasts and is left
 out of the regression.
@@ -18,14 +20,19 @@ out of the regression.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+
+import msgspec
 
 from speechbrain_e2v.corpora.folders import find_file
 from speechbrain_e2v.corpora.label_tables import read_table
 from speechbrain_e2v.corpora.prepare import Corpus, prepare_main
 from speechbrain_e2v.corpora.utterance import Utterance
+from speechbrain_e2v.corpora.votes import tally
+from speechbrain_e2v.files.documents import read_json
 
 TABLE = "labels_con[cs]ensus.csv"
 RATINGS = {"arousal": "EmoAct", "valence": "EmoVal", "dominance": "EmoDom"}
@@ -45,6 +52,25 @@ PARTS = {
     "Test2": "test",
 }
 GENDERS = {"Female": "F", "Male": "M"}
+DETAILS = "labels_detailed"
+EMOTIONS = {
+    "A": "anger",
+    "S": "sadness",
+    "H": "happiness",
+    "U": "surprise",
+    "F": "fear",
+    "D": "disgust",
+    "C": "contempt",
+    "N": "neutral",
+    "O": "other",
+}
+VOTED = {"angry": "anger", "sad": "sadness", "happy": "happiness"}
+
+
+class Worker(msgspec.Struct):
+    """What one worker said of a segment; the rest is not read."""
+
+    EmoClass_Major: str
 
 
 def parse(data_folder: Path) -> Iterator[Utterance]:
@@ -60,6 +86,7 @@ def parse(data_folder: Path) -> Iterator[Utterance]:
             f"MSP-Podcast: none of {FOLDERS} in {data_folder}; give the "
             "unpacked MSP-PODCAST-Publish-1.8"
         )
+    votes = _votes(table.parent)
     for line, row in read_table(table, COLUMNS):
         if row["Split_Set"] not in PARTS:
             raise ValueError(
@@ -73,6 +100,7 @@ def parse(data_folder: Path) -> Iterator[Utterance]:
             spk="" if speaker == "Unknown" else speaker,
             gender=GENDERS.get(row["Gender"], "unknown"),
             split=PARTS[row["Split_Set"]],
+            votes=votes.get(row["FileName"], {}),
             extra={
                 "label": row["EmoClass"],
                 "part": row["Split_Set"],
@@ -86,6 +114,30 @@ def parse_rated(data_folder: Path) -> Iterator[Utterance]:
     for segment in parse(data_folder):
         unused = segment.extra["part"] == "Test2"
         yield replace(segment, emo_raw="Test2" if unused else "")
+
+
+def _votes(folder):
+    """Of the workers, by file name; none without their labels."""
+    details = folder / f"{DETAILS}.json"
+    rows = defaultdict(list)
+    if details.is_file():
+        kind = dict[str, dict[str, Worker]]
+        for name, workers in read_json(details, kind, 2**30).items():
+            for worker, said in workers.items():
+                rows[name].append((worker, _voted(said.EmoClass_Major)))
+    elif (details := folder / f"{DETAILS}.csv").is_file():
+        for line, row in read_table(details, ("FileName", "EmoClass_Major")):
+            label = _voted(row["EmoClass_Major"])
+            rows[row["FileName"]].append((str(line), label))
+    return {name: tally(found) for name, found in rows.items()}
+
+
+def _voted(said):
+    """A class of what a worker wrote: ``Happy``, ``H``, ``Other-bored``."""
+    if said in EMOTIONS:
+        return EMOTIONS[said]
+    name = said.strip().lower()
+    return "other" if name.startswith("other") else VOTED.get(name, name)
 
 
 def _ratings(table, line, row):

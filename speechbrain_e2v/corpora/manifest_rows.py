@@ -1,7 +1,8 @@
 """An utterance as a row of a manifest, and a row as an utterance.
 
 Rows are what SpeechBrain's ``load_data_json`` formats: the audio path begins
-with ``{data_root}``, and every other brace is doubled.
+with ``{data_root}``, and every other brace is doubled. ``votes`` are label and
+count, or a list of [annotator, label] that is counted here.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ import msgspec
 
 from speechbrain_e2v.corpora.label_tables import check_class_name
 from speechbrain_e2v.corpora.utterance import Utterance
+from speechbrain_e2v.corpora.votes import tally
 
 PLACEHOLDER = "{data_root}"
 _FIELDS = tuple(f.name for f in fields(Utterance))
@@ -63,8 +65,9 @@ def to_rows(utterances: Iterable[Utterance], data_root: str) -> Rows:
         for name in _OPTIONAL:
             if row[name] is None:
                 del row[name]
-        if not row["extra"]:
-            del row["extra"]
+        for name in ("votes", "extra"):
+            if not row[name]:
+                del row[name]
         row["wav"] = _placed(utterance, data_root)
         row["length"] = row["duration"]
         rows[utterance.id] = row
@@ -147,6 +150,10 @@ def from_row(
     length = row.pop("length", 0.0)
     row.setdefault("duration", length)
     try:
+        if isinstance(row.get("votes"), list):
+            row["votes"] = tally(
+                msgspec.convert(row["votes"], list[tuple[str, str]])
+            )
         utterance = msgspec.convert({"id": name, **row}, Utterance)
         if utterance.emo is not None:
             _check_class(utterance.emo)

@@ -35,6 +35,7 @@ class Utterance:
     start: Seconds | None = None  # of a piece of the file
     stop: Seconds | None = None
     text: str | None = None
+    votes: dict[str, Count] = field(default_factory=dict)  # label to number
     extra: dict[str, Any] = field(default_factory=dict)  # what JSON can hold
     duration: Seconds = 0.0  # of the piece if it is one
     num_samples: Count = 0  # at the file's own rate; 0: not measured yet

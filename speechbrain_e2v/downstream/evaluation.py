@@ -10,6 +10,7 @@ import torch
 from torch.nn.functional import pad
 
 from speechbrain_e2v.corpora.common_labels import CommonLabels
+from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.downstream.classification.targets import ClassTargets
 from speechbrain_e2v.downstream.feature_cache import cached_features
 from speechbrain_e2v.downstream.labelled_corpus import LabelledCorpus
@@ -113,7 +114,7 @@ def evaluate(
             "the classifier again from where it was written"
         )
     classes = meeting.predicted if unmapped == LEAVE_OUT else meeting.names
-    targets = ClassTargets(classes, place)
+    targets = ClassTargets(classes, place, _votes(scored, meeting, classes))
     table = meeting.probabilities(torch.from_numpy(rows))[:, : len(classes)]
     run = {
         "fold": "all",
@@ -167,6 +168,22 @@ def evaluate(
         **software_entries(),
     }
     return results, run, targets
+
+
+def _votes(
+    scored: Sequence[Utterance], meeting: Meeting, classes: Sequence[str]
+) -> dict[str, list[int]]:
+    """Counts of each class, of utterances that have votes for any."""
+    found = {}
+    for utterance in scored:
+        counts = [0] * len(classes)
+        for name, count in utterance.votes.items():
+            place = meeting.reference.get((utterance.dataset, name))
+            if place is not None and place < len(classes):
+                counts[place] += count
+        if any(counts):
+            found[utterance.id] = counts
+    return found
 
 
 def floor_scores(run: dict, n_classes: int) -> dict[str, dict[str, float]]:

@@ -111,6 +111,9 @@ def iemocap(folder):
                 f"[{i}.1000 - {i}.5000]\t{dialog}_{turn}\t{label}"
                 "\t[2.5000, 3.0000, 3.5000]",
                 "C-E1:\tNeutral;\t()",
+                "C-E2:\tHappiness; Excited;\t(loud; he laughs)",
+                "C-E4:\tAnger; Frustration;\t()",
+                "C-F1:\tSadness;\t()",
                 "A-E3:\tval 3; act 2; dom  2;\t()",
                 "",
             ]
@@ -267,6 +270,52 @@ def msp(folder, audio="Audios", labels="Labels/labels_concensus.csv"):
         "MSP-PODCAST_0001_0009.wav,A,4.0,4.0,4.0,12,Male,Validation\n"
         "MSP-PODCAST_2_1.wav,O,4.0,4.0,4.0,13,Male,Test2\n",
     )
+    return folder
+
+
+def msp_workers(folder):
+    """The same, and what three workers said of a segment."""
+    said = ("Angry", "Other-tired", "Angry")
+    workers = {
+        f"WORKER{i}": {"EmoClass_Major": name, "EmoClass_Second": "Sad,Angry"}
+        for i, name in enumerate(said)
+    }
+    make_text(
+        msp(folder) / "Labels/labels_detailed.json",
+        json.dumps({"MSP-PODCAST_0001_0009.wav": workers}),
+    )
+    return folder
+
+
+def crema_d(folder, raters=True):
+    """Clips with the votes of three raters, of who heard or saw them."""
+    clips = [
+        f"1{actor}_DFA_{emotion}_XX"
+        for actor in ("001", "002", "003", "004")
+        for emotion in ("ANG", "SAD")
+    ]
+    make_wavs(folder / "AudioWAV", clips)
+    rows, counts, winners = [], [], []
+    for number, clip in enumerate(clips, start=1):
+        heard = clip[9] * 2 + "N"
+        for rater, emotion in enumerate(heard):
+            rows.append(f"{len(rows)},{rater},1,{clip},{emotion}")
+            rows.append(f"{len(rows)},{rater},2,{clip},H")
+        for query, said in ((1, heard), (2, "HHH")):
+            cells = ",".join(str(said.count(code)) for code in "ADFHNS")
+            counts.append(f"{100000 * query + number},{cells},{clip}")
+        winners.append(f"{number},{clip},{clip[9]}")
+    tables = {
+        "processedResults/tabulatedVotes.csv": (
+            '"",A,D,F,H,N,S,fileName', counts),
+        "processedResults/summaryTable.csv": (
+            '"",FileName,VoiceVote', winners),
+    }  # fmt: skip
+    if raters:
+        header = '"",localid,queryType,clipName,respEmo'
+        tables["finishedResponses.csv"] = (header, rows)
+    for name, (header, lines) in tables.items():
+        make_text(folder / name, "\n".join([header, *lines, ""]))
     return folder
 
 

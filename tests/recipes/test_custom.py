@@ -36,6 +36,19 @@ def corpus(folder):
     return folder
 
 
+def test_votes(tmp_path):
+    make_wavs(tmp_path, ["a", "b"])
+    make_text(
+        tmp_path / "labels.csv",
+        "path,label,votes\na.wav,sad,sad:2; angry:1\nb.wav,angry,\n",
+    )
+    found = parsed(CORPUS.bound_to(tmp_path), tmp_path)
+    assert [u.votes for u in found.values()] == [{"angry": 1, "sad": 2}, {}]
+    make_text(tmp_path / "labels.csv", "path,label,votes\na.wav,sad,2\n")
+    with pytest.raises(ValueError, match="line 2: votes are '2'"):
+        parsed(CORPUS, tmp_path)
+
+
 def test_rows(tmp_path):
     folder = corpus(tmp_path / "c")
     bound = CORPUS.bound_to(folder)
@@ -154,7 +167,7 @@ def test_a_table_anywhere_lists_audio_anywhere(tmp_path):
     make_text(
         table,
         "path,label,session,gender,text,age,language,votes\n"
-        "calls/0001.wav,a,s1,female,he said {yes},31,pl,a a b\n"
+        "calls/0001.wav,a,s1,female,he said {yes},31,pl,a:2;b:1\n"
         f"{tmp_path}/elsewhere/{{b}}.wav,b,s2,M,,,,\n"
         "../beside/c.wav,a,,,,,,\n",
     )
@@ -174,7 +187,7 @@ def test_a_table_anywhere_lists_audio_anywhere(tmp_path):
     first = utterances["calls__0001"]
     assert (first.session, first.gender) == ("s1", "F")
     assert first.text == "he said {yes}" and first.lang == "pl"
-    assert first.extra == {"age": "31", "votes": "a a b"}
+    assert (first.extra, first.votes) == ({"age": "31"}, {"a": 2, "b": 1})
     groups = {(u.session, u.gender) for u in utterances.values()}
     assert groups == {("s1", "F"), ("s2", "M"), (None, "unknown")}
     with pytest.raises(ValueError, match="labels: there is no file"):

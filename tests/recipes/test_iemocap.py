@@ -58,6 +58,9 @@ def test_rows(tmp_path):
         "dominance": 3.5,
     }
     assert utterances["Ses01F_impro01_F001"].text is None
+    # The actor's own C-F1 is no vote; happy and excited are one class.
+    votes = {"angry": 1, "frustration": 1, "happy": 1, "neutral": 1}
+    assert all(u.votes == votes for u in utterances.values())
     assert utterances["Ses01F_impro01_M001"].emo_raw == "exc"
 
 

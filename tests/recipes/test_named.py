@@ -7,6 +7,7 @@ import pytest
 from speechbrain_e2v.corpora.manifest import ManifestError
 from tests.recipes.fake_corpora import (
     ODD_TEXT,
+    crema_d,
     make_text,
     make_wav,
     make_wavs,
@@ -332,6 +333,24 @@ def test_crema_d_table_and_known_bad(tmp_path):
     )
     assert [u.gender for u in utterances.values()] == ["M"]
     assert skipped(report) == {"known_bad": ["1076_MTI_SAD_XX"]}
+
+
+@pytest.mark.parametrize("raters", [True, False])
+def test_crema_d_votes_are_of_the_voice(raters, tmp_path):
+    utterances, _ = prepared(
+        recipe("CREMA-D"), crema_d(tmp_path / "c", raters), tmp_path / "out"
+    )
+    one = utterances["1001_DFA_ANG_XX"]
+    assert (one.emo, one.votes) == ("anger", {"anger": 2, "neutral": 1})
+    assert one.extra["voice_vote"] == "A"
+
+
+def test_crema_d_unknown_vote(tmp_path):
+    folder = crema_d(tmp_path / "c")
+    table = folder / "finishedResponses.csv"
+    make_text(table, table.read_text().replace(",A\n", ",Q\n", 1))
+    with pytest.raises(ValueError, match="line 2: the emotion is 'Q'"):
+        parsed(recipe("CREMA-D"), folder)
 
 
 def test_shemo_text_only_where_names_agree(tmp_path):

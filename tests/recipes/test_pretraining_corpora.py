@@ -15,6 +15,7 @@ from tests.recipes.fake_corpora import (
     meld,
     mosei,
     msp,
+    msp_workers,
     parsed,
     prepared,
     recipe,
@@ -63,6 +64,25 @@ def test_msp(places, tmp_path):
         "MSP-PODCAST_2_1": (None, "13", "M", "test", "O"),
     }
     assert report["found"]["speakers"] == 2
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_msp_votes_of_workers(form, tmp_path):
+    folder = msp_workers(tmp_path / "c")
+    if form == "csv":
+        (folder / "Labels/labels_detailed.json").unlink()
+        name = "MSP-PODCAST_0001_0009.wav"
+        make_text(
+            folder / "Labels/labels_detailed.csv",
+            "FileName,WORKER,EmoClass_Major\n"
+            f"{name},1,A\n{name},2,Other\n{name},3,Angry\n",
+        )
+    votes = {u.id: u.votes for u in parsed(MSP, folder).values()}
+    assert votes == {
+        "MSP-PODCAST_0001_0008": {},
+        "MSP-PODCAST_0001_0009": {"anger": 2, "other": 1},
+        "MSP-PODCAST_2_1": {},
+    }
 
 
 def test_msp_bad_inputs(tmp_path):

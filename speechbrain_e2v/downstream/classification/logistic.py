@@ -47,12 +47,7 @@ class LogisticTrainer(FoldByFold):
         inverse_penalties: Sequence[float] = (0.03, 0.1, 0.3, 1.0),
         max_iterations: int = 2000,
     ) -> None:
-        if not inverse_penalties or min(inverse_penalties) <= 0:
-            raise ValueError(
-                f"inverse_penalties is {inverse_penalties}; give one or more "
-                "positive numbers"
-            )
-        self._penalties = sorted(float(c) for c in inverse_penalties)
+        self._penalties = checked_penalties(inverse_penalties)
         self._max_iterations = max_iterations
         self.chooses = len(self._penalties) > 1
         self.description = {
@@ -73,8 +68,8 @@ class LogisticTrainer(FoldByFold):
         advance: Callable[[], object],
     ) -> FoldResult:
         """Train on a fold."""
-        x_train, x_valid, x_test = (
-            store.means(part) for part in (fold.train, fold.valid, fold.test)
+        x_train, x_valid = (
+            store.means(part) for part in (fold.train, fold.valid)
         )
         y_train, y_valid = (
             [truth[name] for name in part] for part in (fold.train, fold.valid)
@@ -93,13 +88,31 @@ class LogisticTrainer(FoldByFold):
             wa = weighted_accuracy(y_valid, model.predict(x_valid))
             if not selection or wa > selection["valid_wa"]:
                 selection, best = {"C": penalty, "valid_wa": wa}, model
-        head = linear_head(best, store.dim, n_classes)
-        with torch.no_grad():
-            vectors = torch.from_numpy(x_test).unsqueeze(1)  # [N, 1, D]
-            posteriors = head(vectors).softmax(dim=1)
-        arguments = {"input_dim": store.dim, "n_classes": n_classes}
         advance()
-        return FoldResult(head, arguments, posteriors, selection)
+        head = linear_head(best, store.dim, n_classes)
+        return linear_result(head, store, fold, selection)
+
+
+def checked_penalties(inverse_penalties: Sequence[float]) -> list[float]:
+    """scikit-learn's ``C`` to choose from, the strongest penalty first."""
+    if not inverse_penalties or min(inverse_penalties) <= 0:
+        raise ValueError(
+            f"inverse_penalties is {inverse_penalties}; give one or more "
+            "positive numbers"
+        )
+    return sorted(float(c) for c in inverse_penalties)
+
+
+def linear_result(
+    head: LinearHead, store: UtteranceMeans, fold: Fold, selection: dict
+) -> FoldResult:
+    """A finished head and its posteriors of a fold's test part."""
+    with torch.no_grad():
+        vectors = torch.from_numpy(store.means(fold.test)).unsqueeze(1)
+        posteriors = head(vectors).softmax(dim=1)
+    n_classes, dim = head.output_layer.weight.shape
+    arguments = {"input_dim": dim, "n_classes": n_classes}
+    return FoldResult(head, arguments, posteriors, selection)
 
 
 def linear_head(model: Pipeline, input_dim: int, n_classes: int) -> LinearHead:

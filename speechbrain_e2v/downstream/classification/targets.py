@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import torch
 
+from speechbrain_e2v.downstream.classification.vote_scores import vote_scores
 from speechbrain_e2v.downstream.targets import Intervals, Scores
 from speechbrain_e2v.files.foreign_text import printable
 from speechbrain_e2v.inference.calibration import expected_calibration_error
@@ -24,6 +25,9 @@ _BINS = 15
 class ClassTargets:
     """Classes in the order of the outputs, and the class of each utterance.
 
+    ``votes`` has what annotators said, a count a class, of those utterances of
+    which it is known; posteriors are compared with it.
+
     >>> targets = ClassTargets(("sad", "happy"), {"a": 1})
     >>> targets.entries(["a"], torch.tensor([[0.25, 0.75]]))["predicted"]
     [1]
@@ -33,14 +37,19 @@ class ClassTargets:
     names_key = "classes"
 
     def __init__(
-        self, classes: Sequence[str], truth: Mapping[str, int] | None = None
+        self,
+        classes: Sequence[str],
+        truth: Mapping[str, int] | None = None,
+        votes: Mapping[str, list[int]] | None = None,
     ) -> None:
         self.names = tuple(classes)
-        self.truth = dict(truth or {})
+        self.truth: dict = dict(truth or {})
+        self.codes: dict[str, int] = self.truth
+        self.votes = dict(votes or {})
 
     def entries(self, tested: Sequence[str], outputs: torch.Tensor) -> dict:
         """Of ``result.json``; ``outputs`` are probabilities [N, C]."""
-        reference = [self.truth[name] for name in tested]
+        reference = [self.codes[name] for name in tested]
         predicted = outputs.argmax(dim=1).tolist()
         return {
             "scores": all_scores(reference, predicted),
@@ -79,8 +88,9 @@ class ClassTargets:
 
         Confusion, and from it the recall of each class in percent, summed over
         seeds; utterances tested, of one seed; and where probabilities are
-        known, their calibration over all folds and seeds. A class that is never
-        tested has no recall.
+        known, their calibration over all folds and seeds, and their distance
+        from the votes, if there are any. A class that is never tested has no
+        recall.
         """
         size = len(self.names)
         confusion = sum(
@@ -97,7 +107,29 @@ class ClassTargets:
         }
         if all("posteriors" in run for run in runs):
             found["calibration"] = _calibration(runs)
+            found |= self._vote_entry(runs)
         return found
+
+    def _vote_entry(self, runs: Sequence[Mapping]) -> dict:
+        pairs = [
+            (self.votes[name], posterior)
+            for run in runs
+            for name, posterior in zip(
+                run["test"], run["posteriors"], strict=True
+            )
+            if name in self.votes
+        ]
+        if not pairs:
+            return {}
+        said, given = zip(*pairs, strict=True)
+        tested = {name for run in runs for name in run["test"]}
+        return {
+            "votes": {
+                "utterances": len(tested & self.votes.keys()),
+                "without": len(tested - self.votes.keys()),
+                **vote_scores(said, given),
+            }
+        }
 
     def detail_lines(self, results: Mapping) -> list[str]:
         """Recall of every class, and calibration."""
@@ -111,6 +143,13 @@ class ClassTargets:
                 f"calibration: ECE {about['ece']:.1f} % over {about['bins']} "
                 f"bins; confidence {about['confidence']:.1f}, WA "
                 f"{about['wa']:.1f}"
+            )
+        if "votes" in results:
+            about = results["votes"]
+            lines.append(
+                f"votes of {about['utterances']} utterances: NLL "
+                f"{about['nll']:.3f}, KL {about['kl']:.3f}, JS "
+                f"{about['js']:.3f}, Brier {about['brier']:.3f}"
             )
         return lines
 
@@ -129,6 +168,31 @@ class ClassTargets:
         ):
             classes = [self.names[reference], self.names[predicted]]
             yield classes + [round(p, 6) for p in posterior]
+
+
+class VoteTargets(ClassTargets):
+    """The same classes for trainers that learn distributions.
+
+    ``truth`` has the votes for each class, or one for the label where nobody
+    voted; scores are those of the label all the same.
+
+    >>> targets = VoteTargets(("sad", "happy"), {"a": 1, "b": 0}, {"a": [1, 2]})
+    >>> targets.truth, targets.codes
+    ({'a': [1, 2], 'b': [1, 0]}, {'a': 1, 'b': 0})
+    """
+
+    def __init__(
+        self,
+        classes: Sequence[str],
+        truth: Mapping[str, int],
+        votes: Mapping[str, list[int]],
+    ) -> None:
+        super().__init__(classes, truth, votes)
+        labels = np.eye(len(self.names), dtype=int).tolist()
+        self.truth = {
+            name: self.votes.get(name, labels[code])
+            for name, code in self.codes.items()
+        }
 
 
 def _calibration(runs: Sequence[Mapping]) -> dict:

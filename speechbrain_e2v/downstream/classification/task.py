@@ -6,6 +6,7 @@ from pathlib import Path
 from speechbrain_e2v.corpora.corpus import Corpus
 from speechbrain_e2v.corpora.labels import LabelSet
 from speechbrain_e2v.corpora.utterance import Utterance
+from speechbrain_e2v.corpora.votes import class_votes
 from speechbrain_e2v.downstream.classification.confusion import plot_confusion
 from speechbrain_e2v.downstream.classification.targets import ClassTargets
 from speechbrain_e2v.downstream.data import (
@@ -25,11 +26,19 @@ from speechbrain_e2v.training.experiment import Experiment
 class Classification:
     """Every fold and seed of a classification.
 
+    ``targets`` are what the trainer learns: labels, or with ``VoteTargets``
+    what annotators said.
+
     >>> "classifier" in Classification().keys
     True
     """
 
     keys = (*KEYS, "classifier")
+
+    def __init__(
+        self, targets: Callable[..., ClassTargets] = ClassTargets
+    ) -> None:
+        self.targets = targets
 
     def run(self, corpus: Corpus, experiment: Experiment) -> dict:
         """Run the experiment; writes and gives ``results.json``."""
@@ -39,7 +48,9 @@ class Classification:
             "corpus": data.corpus.name,
             "protocol": protocol_entry(experiment, data),
         }
-        return run_classifier(experiment, data, about, _title)
+        return run_classifier(
+            experiment, data, about, _title, targets=self.targets
+        )
 
 
 def run_classifier(
@@ -48,6 +59,7 @@ def run_classifier(
     about: dict,
     title: Callable[[dict], str],
     headline: str = MEAN_OVER_FOLDS,
+    targets: Callable[..., ClassTargets] = ClassTargets,
 ) -> dict:
     """Train and test in every fold; write, print and return the results.
 
@@ -58,14 +70,19 @@ def run_classifier(
     classes = data.corpus.classes
     codes = LabelSet(classes).encode(data.utterances)
     ids = [utterance.id for utterance in data.utterances]
-    targets = ClassTargets(classes, dict(zip(ids, codes, strict=True)))
+    votes = {u.id: class_votes(u.votes, classes) for u in data.utterances}
+    known = targets(
+        classes,
+        dict(zip(ids, codes, strict=True)),
+        {name: counts for name, counts in votes.items() if counts},
+    )
     folder = Path(experiment.hparams["output_folder"])
     about = {**about, "classes": list(classes)}
-    results, runs = run_folds(experiment, data, targets, about, headline)
+    results, runs = run_folds(experiment, data, known, about, headline)
     plot_confusion(
         folder / "confusion.png", results["confusion"], classes, title(results)
     )
-    write_run(folder, results, runs, targets, data.speakers, title(results))
+    write_run(folder, results, runs, known, data.speakers, title(results))
     return results
 
 
