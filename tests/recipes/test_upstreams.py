@@ -28,7 +28,7 @@ def run(generated_corpus, tmp_path, monkeypatch):
 
     def run(*options, yaml="hparams/linear.yaml"):
         return downstream(
-            recipe("Synthetic", "SYNTHETIC"),
+            recipe("Synthetic"),
             [
                 str(RECIPES / "Synthetic" / yaml),
                 *("--data_folder", str(generated_corpus)),

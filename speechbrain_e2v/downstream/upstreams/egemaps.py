@@ -53,8 +53,9 @@ class Egemaps:
         """
         filled = (pad(w, (0, max(0, _SHORTEST - len(w)))) for w in waveforms)
         return [
-            torch.from_numpy(
-                self._smile.process_signal(w.numpy(), SAMPLE_RATE).values[0]
-            ).float()
+            torch.tensor(
+                self._smile.process_signal(w.numpy(), SAMPLE_RATE).values[0],
+                dtype=torch.float32,
+            )
             for w in filled
         ]

@@ -1,6 +1,7 @@
 """Another upstream under an experiment: what changes, and what stays."""
 
 import io
+import re
 
 import pytest
 from hyperpyyaml import load_hyperpyyaml
@@ -17,7 +18,13 @@ def put_over(repository, yaml, upstream, overrides=None):
     path = upstream_file(upstream, file)
     text = with_upstream(merged_yaml(file), path, file)
     given = {"data_folder": "x", **(overrides or {})}
+    given = dict.fromkeys(missing(text), "z") | given
     return text, load_hyperpyyaml(io.StringIO(text), given)
+
+
+def missing(text):
+    """Keys that an upstream leaves to the command line."""
+    return re.findall(r"^(\w+): !PLACEHOLDER", text, flags=re.MULTILINE)
 
 
 def names(repository):

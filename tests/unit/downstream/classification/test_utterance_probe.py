@@ -14,6 +14,7 @@ from speechbrain_e2v.downstream.classification.utterance_probe import (
 )
 from speechbrain_e2v.inference.feature_store import FeatureStore, write_features
 from speechbrain_e2v.lobes.heads import FrameMLPHead
+from speechbrain_e2v.training.yaml_bases import merged_yaml
 
 CPU = {"device": "cpu", "noprogressbar": True}
 NAMES = [f"u{i:02d}" for i in range(90)]
@@ -156,3 +157,17 @@ def test_heads_with_buffers_are_refused():
     heads = [torch.nn.BatchNorm1d(3)]
     with pytest.raises(ValueError, match="BatchNorm1d has buffers"):
         BatchedHeads(heads, torch.zeros(2, 3), torch.zeros(2), None, None)
+
+
+def test_superb_clips_gradients_and_only_one_by_one(repository):
+    path = repository / "hparams/probes/superb.yaml"
+    hparams = load_hyperpyyaml(
+        merged_yaml(path),
+        {"data_folder": "x", "encoder": "x", "protocol": "x", "n_folds": 2},
+    )
+    said = hparams["classifier"].description
+    assert said["max_grad_norm"] == 1.0 and said["batch_size"] == 32
+    assert said["optimizer"] == {"name": "Adam", "lr": 0.0001}
+    assert said["head"]["name"] == "WeightedSumHead"
+    with pytest.raises(ValueError, match="does not clip"):
+        UtteranceProbeTrainer(hparams["settings"])

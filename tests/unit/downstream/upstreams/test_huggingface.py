@@ -82,13 +82,15 @@ def waveforms():
 @pytest.mark.parametrize("name", MODELS)
 def test_a_clip_is_what_transformers_gives(name, folder, waveforms):
     path, model, extractor = folder(name)
+    if name == "whisper":
+        model = model.get_encoder()
+    upstreams = {i: huggingface_encoder(path, layer=i) for i in (0, -1)}
     for index in (0, 3, 5):
         wav = waveforms[index]
         inputs = extractor(
             wav.numpy(), sampling_rate=16000, return_tensors="pt"
         )
         if name == "whisper":
-            model = model.get_encoder()
             frames = -(-len(wav) // 320)
             given = {"input_features": inputs["input_features"]}
         else:
@@ -96,10 +98,10 @@ def test_a_clip_is_what_transformers_gives(name, folder, waveforms):
             given = {"input_values": inputs["input_values"]}
         with torch.no_grad():
             states = model(**given, output_hidden_states=True).hidden_states
-        for layer, expected in ((-1, states[-1]), (0, states[0])):
-            (found,) = huggingface_encoder(path, layer=layer).extract([wav])
+        for layer, upstream in upstreams.items():
+            (found,) = upstream.extract([wav])
             torch.testing.assert_close(
-                found, expected[0, :frames], atol=1e-5, rtol=0
+                found, states[layer][0, :frames], atol=1e-5, rtol=0
             )
 
 
