@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
+from speechbrain.utils.distributed import if_main_process
 from speechbrain.utils.run_opts import RunOptions
 
 from speechbrain_e2v.console import progress_bar
@@ -22,7 +23,15 @@ from speechbrain_e2v.files.documents import BadDocument, read_json
 _FORMAT = 1
 _TRAIN_AGAIN = "delete it, and the fold is trained again"
 # Run options that change where or how loudly a fold is trained, not its result.
-_WITHOUT_EFFECT = {"device", "noprogressbar", "log_config", "param_file"}
+_WITHOUT_EFFECT = {
+    "device",
+    "noprogressbar",
+    "log_config",
+    "param_file",
+    "distributed_backend",
+    "ckpt_interval_minutes",
+    "ckpt_interval_steps",
+}
 
 
 class Trainer(Protocol):
@@ -106,7 +115,8 @@ class FoldRun:
         parts = {"train": self.fold.train, "valid": self.fold.valid,
                  "test": self.fold.test}  # fmt: skip
         text = json.dumps({"fold": self.fold.name, **parts}, indent=0)
-        replace_text(self.folder.parent / "ids.json", text + "\n")
+        if if_main_process():
+            replace_text(self.folder.parent / "ids.json", text + "\n")
 
     def keep(self, result: FoldResult, about: dict, entries: dict) -> dict:
         """Save head and result; gives the content of ``result.json``."""
@@ -124,13 +134,14 @@ class FoldRun:
             **entries,
         }
         if result.head is not None:
-            parameters = sum(p.numel() for p in result.head.parameters())
-            run["parameters"] = parameters
-            about = {**about, "fold": fold.name}
-            save_head(self.folder, result.head, result.arguments, about)
-        # Last: its presence says that the fold is finished.
-        text = json.dumps(run, allow_nan=False)
-        replace_text(self.folder / "result.json", text + "\n")
+            run["parameters"] = result.trained_parameters
+        if if_main_process():
+            if result.head is not None:
+                about = {**about, "fold": fold.name}
+                save_head(self.folder, result, about)
+            # Last: its presence says that the fold is finished.
+            text = json.dumps(run, allow_nan=False)
+            replace_text(self.folder / "result.json", text + "\n")
         return run
 
 
@@ -192,13 +203,13 @@ def cross_validate(
 
     A fold whose result is already there, made with the same settings, is read
     instead of trained again; so an interrupted run continues where it was.
-    ``store`` has frozen features and, as ``folder.name``, their digest. Gives
+    ``store`` is what the trainer reads, and has a ``digest``. Gives
     the content of every ``result.json``, seed by seed.
     """
     names = {targets.names_key: list(targets.names)}
     settings = {
         targets.trainer_key: trainer.description,
-        "features": store.folder.name,
+        "features": store.digest,
         **names,
     }
     planned = plan_folds(
@@ -237,6 +248,14 @@ def cross_validate(
     return [run for run in runs if run is not None]
 
 
+def decisive_options(run_opts: RunOptions | None) -> dict[str, str]:
+    """Run options given on the command line that a result depends on."""
+    if run_opts is None:
+        return {}
+    chosen = run_opts.overridden_args - _WITHOUT_EFFECT
+    return {name: str(run_opts[name]) for name in sorted(chosen)}
+
+
 def plan_folds(
     folds: Sequence[Fold],
     seeds: Sequence[int],
@@ -249,10 +268,7 @@ def plan_folds(
 
     Run options with an effect, such as a precision, belong to the settings.
     """
-    options = {}
-    if run_opts is not None:
-        chosen = run_opts.overridden_args - _WITHOUT_EFFECT
-        options = {name: str(run_opts[name]) for name in sorted(chosen)}
+    options = decisive_options(run_opts)
     planned = []
     for seed in seeds:
         for number, fold in enumerate(folds):

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from speechbrain.utils.distributed import infer_device
+from speechbrain.utils.distributed import (
+    ddp_barrier,
+    ddp_broadcast,
+    ddp_init_group,
+    if_main_process,
+    infer_device,
+)
 
 from speechbrain_e2v.corpora.corpus import Corpus
 from speechbrain_e2v.corpora.manifest import read_manifest
@@ -22,14 +28,13 @@ from speechbrain_e2v.corpora.protocols import (
 )
 from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.downstream.cross_validation import Trainer
-from speechbrain_e2v.downstream.feature_cache import cached_features
+from speechbrain_e2v.downstream.inputs import Inputs, Store
 from speechbrain_e2v.downstream.upstreams import Upstream
 from speechbrain_e2v.training.experiment import Experiment
 
 KEYS = (
     "data_folder",
     "output_folder",
-    "feature_cache",
     "strict_counts",
     "protocol",
     "n_folds",
@@ -37,7 +42,7 @@ KEYS = (
     "seeds",
     "upstream",
 )
-"""Top-level keys of a yaml that :func:`prepare_data` reads."""
+"""Top-level keys that :func:`prepare_data` reads, beside those of inputs."""
 OPTIONAL_KEYS = ("labels", "exclude")
 """The table of a corpus of one's own; a list of what to leave out."""
 
@@ -46,15 +51,15 @@ OPTIONAL_KEYS = ("labels", "exclude")
 class DownstreamData:
     """What a task trains and tests on.
 
-    ``store`` holds the features of the utterances, ``upstream`` is what made
-    them; ``started`` is ``time.monotonic()`` of the beginning.
+    ``store`` is what the inputs made of the utterances, with ``upstream``;
+    ``started`` is ``time.monotonic()`` of the beginning.
     """
 
     corpus: Corpus
     manifest: Path
     utterances: list[Utterance]
     folds: list[Fold]
-    store: Any
+    store: Store
     upstream: Any
     started: float
 
@@ -68,9 +73,10 @@ def prepare_data(
     corpus: Corpus,
     experiment: Experiment,
     select: Callable[[Corpus, list[Utterance]], list[Utterance]],
+    inputs: Inputs,
     more_keys: Sequence[str] = (),
 ) -> DownstreamData:
-    """Prepare the corpus, make the folds, compute the features once.
+    """Prepare the corpus, make the folds and what is trained on.
 
     ``select`` gives the utterances of the task; the yaml must have ``KEYS``
     and ``more_keys``.
@@ -80,18 +86,24 @@ def prepare_data(
     """
     started = time.monotonic()
     hparams = experiment.hparams
-    device = checked_device(experiment, (*KEYS, *more_keys))
+    keys = (*KEYS, *inputs.keys, *more_keys)
+    device = checked_device(experiment, keys, inputs.ranks)
+    ddp_init_group(experiment.run_opts)  # does nothing without torchrun
     upstream = hparams["upstream"](device=device)
     _demand_layers(hparams.get("head"), upstream)
     corpus = corpus.as_asked(*(hparams.get(key) for key in OPTIONAL_KEYS))
     corpus = corpus.bound_to(hparams["data_folder"])
     experiment.make_folder()
-    manifest = prepare(
-        corpus,
-        hparams["data_folder"],
-        Path(hparams["output_folder"]) / "manifest",
-        strict_counts=hparams["strict_counts"],
-    )
+    manifest = None
+    if if_main_process():
+        manifest = prepare(
+            corpus,
+            hparams["data_folder"],
+            Path(hparams["output_folder"]) / "manifest",
+            strict_counts=hparams["strict_counts"],
+        )
+    ddp_barrier()
+    manifest = ddp_broadcast(manifest)
     utterances = select(corpus, read_manifest(manifest))
     folds = make_folds(
         hparams["protocol"],
@@ -101,7 +113,7 @@ def prepare_data(
     )
     if "classifier" in hparams:
         require_learning(hparams["classifier"], folds, utterances)
-    store = cached_features(hparams["feature_cache"], upstream, utterances)
+    store = inputs.store(hparams, upstream, utterances)
     return DownstreamData(
         corpus, manifest, utterances, folds, store, upstream, started
     )
@@ -141,11 +153,13 @@ def require_learning(
         require_choice(folds, utterances)
 
 
-def checked_device(experiment: Experiment, keys: Sequence[str]) -> str:
+def checked_device(
+    experiment: Experiment, keys: Sequence[str], ranks: bool = False
+) -> str:
     """The device to run on, once all is refused that needs no corpus.
 
     ``keys`` are those that the yaml must have, :data:`KEYS` among them but for
-    ``upstream``.
+    ``upstream``; ``ranks`` whether torchrun may have started the process.
 
     Raises ValueError naming the key or option.
     """
@@ -168,14 +182,14 @@ def checked_device(experiment: Experiment, keys: Sequence[str]) -> str:
             f"seeds is {seeds!r}; give a list of different numbers: "
             "--seeds '[1, 2, 3]'"
         )
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if not ranks and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError(
             "a probe is trained by one process; start it with python, not "
             "with torchrun"
         )
     if run_opts.test_only:
         raise ValueError(
-            "--test_only: a probe is trained and tested in one go; finished "
+            "--test_only: a fold is trained and tested in one go; finished "
             "folds are not trained again anyway"
         )
     return run_opts.device or infer_device()
@@ -183,11 +197,17 @@ def checked_device(experiment: Experiment, keys: Sequence[str]) -> str:
 
 @contextlib.contextmanager
 def without_announcements() -> Iterator[None]:
-    """SpeechBrain announces every Brain; here there is one per fold."""
-    core = logging.getLogger("speechbrain.core")
-    level = core.level
-    core.setLevel(logging.WARNING)
+    """SpeechBrain announces every Brain, epoch and checkpoint.
+
+    Here there is one Brain a fold, and a bar for the epochs.
+    """
+    names = ("core", "utils.epoch_loop", "utils.checkpoints")
+    loggers = [logging.getLogger(f"speechbrain.{name}") for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
     try:
         yield
     finally:
-        core.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -9,6 +9,9 @@ from safetensors.torch import save_file
 
 from speechbrain_e2v.files.atomic import replace_text, replaced_file
 
+TUNED = "encoder.safetensors"
+"""Beside a head: the tensors of the encoder that training has changed."""
+
 
 @dataclass(frozen=True)
 class FoldResult:
@@ -18,7 +21,9 @@ class FoldResult:
     their scales [N, n], in the order of the fold; ``arguments`` build the
     head, a class of :mod:`speechbrain_e2v.lobes.heads`, again, where there is
     one; ``selection``
-    is the entry of ``history`` that validation chose.
+    is the entry of ``history`` that validation chose. ``encoder`` are those
+    tensors of an encoder that training has changed, by name;
+    ``tuned_parameters`` how many numbers of it were free to.
 
     >>> from speechbrain_e2v.lobes.heads import LinearHead
     >>> arguments = {"input_dim": 2, "n_classes": 2}
@@ -32,19 +37,42 @@ class FoldResult:
     outputs: torch.Tensor
     selection: dict = field(default_factory=dict)
     history: list[dict] = field(default_factory=list)
+    encoder: dict[str, torch.Tensor] = field(default_factory=dict)
+    tuned_parameters: int = 0
+
+    @property
+    def trained_parameters(self) -> int:
+        """Numbers that training could change, of head and encoder."""
+        head = [] if self.head is None else list(self.head.parameters())
+        return sum(p.numel() for p in head) + self.tuned_parameters
 
 
-def save_head(
-    folder: str | Path, head: torch.nn.Module, arguments: dict, about: dict
-) -> None:
-    """Write ``probe.safetensors`` and ``probe.json``."""
+def save_head(folder: str | Path, result: FoldResult, about: dict) -> None:
+    """Write ``probe.safetensors`` and ``probe.json``.
+
+    What was changed of an encoder is in ``encoder.safetensors``, which is not
+    there otherwise.
+    """
     folder = Path(folder)
-    state = {
-        name: value.detach().cpu().contiguous()
-        for name, value in head.state_dict().items()
+    assert result.head is not None
+    parts = {"probe.safetensors": result.head.state_dict()}
+    if result.encoder:
+        parts[TUNED] = result.encoder
+    else:
+        (folder / TUNED).unlink(missing_ok=True)
+    for name, state in parts.items():
+        with replaced_file(folder / name) as unfinished:
+            save_file(
+                {
+                    key: value.detach().cpu().contiguous()
+                    for key, value in state.items()
+                },
+                unfinished,
+            )
+    description = {
+        "head": type(result.head).__name__,
+        "arguments": result.arguments,
+        **about,
     }
-    with replaced_file(folder / "probe.safetensors") as unfinished:
-        save_file(state, unfinished)
-    description = {"head": type(head).__name__, "arguments": arguments, **about}
     text = json.dumps(description, indent=1, ensure_ascii=False)
     replace_text(folder / "probe.json", text + "\n")

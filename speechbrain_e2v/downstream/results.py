@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import speechbrain
 import torch
+from speechbrain.utils.distributed import if_main_process
 
 from speechbrain_e2v import __version__
 from speechbrain_e2v.corpora.caveats import protocol_caveats
@@ -92,6 +93,8 @@ def write_run(
     title: str,
 ) -> None:
     """Write ``predictions.csv``, then ``results.json``; print the table."""
+    if not if_main_process():
+        return
     folder = Path(folder)
     write_predictions(folder / "predictions.csv", runs, targets, speakers)
     path = write_results(folder / "results.json", results)

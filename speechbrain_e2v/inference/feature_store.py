@@ -54,6 +54,7 @@ class FeatureStore:
         folder = Path(folder)
         index = read_index(folder)
         self.folder = folder
+        self.digest = folder.name
         # A view without the class memmap, whose slices are slow to make.
         self.frames = np.asarray(_frames(folder))
         _demand_fit(folder, index, self.frames)

@@ -1,7 +1,9 @@
-"""The task of most recipes: emotions from frozen features."""
+"""The task of most recipes: emotions of utterances."""
 
 from collections.abc import Callable
 from pathlib import Path
+
+from speechbrain.utils.distributed import if_main_process
 
 from speechbrain_e2v.corpora.corpus import Corpus
 from speechbrain_e2v.corpora.labels import LabelSet
@@ -14,6 +16,7 @@ from speechbrain_e2v.downstream.data import (
     DownstreamData,
     prepare_data,
 )
+from speechbrain_e2v.downstream.inputs import FrozenFeatures, Inputs
 from speechbrain_e2v.downstream.results import (
     MEAN_OVER_FOLDS,
     protocol_entry,
@@ -27,24 +30,29 @@ class Classification:
     """Every fold and seed of a classification.
 
     ``targets`` are what the trainer learns: labels, or with ``VoteTargets``
-    what annotators said.
+    what annotators said. ``inputs`` are frozen features where nothing else is
+    given.
 
     >>> "classifier" in Classification().keys
     True
     """
 
-    keys = (*KEYS, "classifier")
-
     def __init__(
-        self, targets: Callable[..., ClassTargets] = ClassTargets
+        self,
+        targets: Callable[..., ClassTargets] = ClassTargets,
+        inputs: Inputs | None = None,
     ) -> None:
         self.targets = targets
+        self.inputs: Inputs = inputs or FrozenFeatures()
+        self.keys = (*KEYS, *self.inputs.keys, "classifier")
 
     def run(self, corpus: Corpus, experiment: Experiment) -> dict:
         """Run the experiment; writes and gives ``results.json``."""
-        data = prepare_data(corpus, experiment, _labelled, ("classifier",))
+        data = prepare_data(
+            corpus, experiment, _labelled, self.inputs, ("classifier",)
+        )
         about = {
-            "task": "emotion classification, frozen features",
+            "task": f"emotion classification, {self.inputs.name}",
             "corpus": data.corpus.name,
             "protocol": protocol_entry(experiment, data),
         }
@@ -79,9 +87,13 @@ def run_classifier(
     folder = Path(experiment.hparams["output_folder"])
     about = {**about, "classes": list(classes)}
     results, runs = run_folds(experiment, data, known, about, headline)
-    plot_confusion(
-        folder / "confusion.png", results["confusion"], classes, title(results)
-    )
+    if if_main_process():
+        plot_confusion(
+            folder / "confusion.png",
+            results["confusion"],
+            classes,
+            title(results),
+        )
     write_run(folder, results, runs, known, data.speakers, title(results))
     return results
 

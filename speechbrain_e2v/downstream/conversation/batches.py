@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -93,14 +92,14 @@ class SampleTensors:
             self._number[sample.target.id] = number
 
     @property
-    def folder(self) -> Path:
-        """Stands for the content, as a cache's folder does for features."""
+    def digest(self) -> str:
+        """Of the content."""
         digest = hashlib.sha256()
         for table in (self._rows, self._roles, self._turns, self._lengths):
             digest.update(table.numpy().tobytes())
         described = [(i.digest, i.description) for i in self.inputs]
         digest.update(json.dumps(described, sort_keys=True).encode())
-        return Path(digest.hexdigest())
+        return digest.hexdigest()
 
     def length(self, name: str) -> int:
         """Utterances in the context of a sample."""

@@ -44,6 +44,7 @@ class Conversation:
 
     keys = (
         *(key for key in KEYS if key != "upstream"),
+        "feature_cache",
         *_OPTIONS,
         "inputs",
         "sources",

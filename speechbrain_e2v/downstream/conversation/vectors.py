@@ -60,7 +60,7 @@ class SpeechVectors:
         upstream = self.upstream(device=device)
         store = cached_features(cache, upstream, utterances)
         values = store.means([u.id for u in utterances])
-        return UtteranceVectors(values, upstream.description, store.folder.name)
+        return UtteranceVectors(values, upstream.description, store.digest)
 
 
 class VectorFile:

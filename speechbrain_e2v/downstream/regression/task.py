@@ -1,4 +1,4 @@
-"""The task of every ``regression.yaml``: ratings from frozen features.
+"""The task of every ``regression.yaml``: ratings of utterances.
 
 Arousal, valence and dominance, or the sentiment of a segment: whatever scales
 the corpus has. A yaml asks for it by
@@ -9,6 +9,7 @@ the corpus has. A yaml asks for it by
 from speechbrain_e2v.corpora.corpus import Corpus
 from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.downstream.data import KEYS, prepare_data
+from speechbrain_e2v.downstream.inputs import FrozenFeatures, Inputs
 from speechbrain_e2v.downstream.regression.metrics import CORRELATIONS
 from speechbrain_e2v.downstream.regression.targets import (
     RatingTargets,
@@ -25,11 +26,15 @@ from speechbrain_e2v.training.experiment import Experiment
 class Regression:
     """Every fold and seed of a regression.
 
+    ``inputs`` are frozen features where nothing else is given.
+
     >>> "regressor" in Regression().keys
     True
     """
 
-    keys = (*KEYS, "regressor")
+    def __init__(self, inputs: Inputs | None = None) -> None:
+        self.inputs = FrozenFeatures() if inputs is None else inputs
+        self.keys = (*KEYS, *self.inputs.keys, "regressor")
 
     def run(self, corpus: Corpus, experiment: Experiment) -> dict:
         """Run the experiment; writes and gives ``results.json``."""
@@ -45,7 +50,9 @@ class Regression:
             ratings_of(rows, scales)
             return rows
 
-        data = prepare_data(corpus.rated, experiment, checked, ("regressor",))
+        data = prepare_data(
+            corpus.rated, experiment, checked, self.inputs, ("regressor",)
+        )
         ratings, outside = ratings_of(data.utterances, scales)
         targets = RatingTargets(scales, ratings)
         protocol = protocol_entry(experiment, data)
@@ -54,7 +61,7 @@ class Regression:
                 f"{outside} ratings outside their scale were set to its end"
             )
         about = {
-            "task": "regression, frozen features",
+            "task": f"regression, {self.inputs.name}",
             "corpus": data.corpus.name,
             "scales": {name: list(ends) for name, ends in scales.items()},
             "protocol": protocol,

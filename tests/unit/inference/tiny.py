@@ -9,7 +9,7 @@ import torch
 
 from speechbrain_e2v.corpora.manifest import Utterance, write_manifest
 from speechbrain_e2v.corpora.protocols import make_folds
-from speechbrain_e2v.downstream.fold_result import save_head
+from speechbrain_e2v.downstream.fold_result import FoldResult, save_head
 from speechbrain_e2v.downstream.upstreams.encoder import (
     FrozenEncoder,
     trained_encoder,
@@ -172,7 +172,8 @@ def _write_fold(run, number, fold, utterances, upstream, kind):
         return [reference[i] for i in part], [predicted[i] for i in part]
 
     place = run / "folds" / f"{number:02d}" / "seed7"
-    save_head(place, head, arguments, {"classes": list(CLASSES)})
+    result = FoldResult(head, arguments, torch.zeros(0))
+    save_head(place, result, {"classes": list(CLASSES)})
     result = {
         "fold": fold.name,
         "seed": 7,
