@@ -19,6 +19,7 @@ from speechbrain_e2v.downstream.export_check import (
     calibrate_on_validation,
     compare_on_test,
 )
+from speechbrain_e2v.downstream.fold_result import TUNED
 from speechbrain_e2v.files.documents import BadDocument, read_json
 from speechbrain_e2v.inference.trained import (
     TrainedClassifier,
@@ -36,6 +37,7 @@ from speechbrain_e2v.published.encoder_folder import weights_digest
 from speechbrain_e2v.published.load import load_pretrained
 from speechbrain_e2v.published.state_dict_check import (
     check_state,
+    demand_match,
     read_safetensors,
 )
 from speechbrain_e2v.training.devices import usable_device
@@ -155,6 +157,14 @@ def classifier_from_run(
             f"but this one has {digest[:16]}...: give the right one with "
             "--encoder."
         )
+    tuned = load_tuned(module, choice.folder)
+    card = {key: card[key] for key in card if key != "overrides"}
+    if tuned:
+        card["finetuning"] = {
+            **(card.get("finetuning") or {}),
+            results["corpus"]: None,
+        }
+        card["weights_sha256"] = weights_digest(module)
     embedding, classifier = join(
         module,
         results["feature_layer"],
@@ -162,7 +172,9 @@ def classifier_from_run(
         "utterance means" in results["classifier"]["kind"],
     )
     about: dict[str, Any] = {
-        "kind": "probe on a frozen encoder",
+        "kind": "encoder tuned with its head"
+        if tuned
+        else "probe on a frozen encoder",
         "fold": {
             "number": choice.number,
             "name": choice.result["fold"],
@@ -175,12 +187,16 @@ def classifier_from_run(
             "test_scores": choice.result["scores"],
         },
         "results": {key: results[key] for key in _FACTS if key in results},
-        # Overrides: only the machine that trained it can use them.
-        "encoder_card": {k: card[k] for k in card if k != "overrides"},
+        # Without overrides, which only the machine that trained it can use.
+        "encoder_card": card,
         "calibration": None,
     }
     trained = TrainedClassifier(
-        embedding, classifier, corpus_labels(results["classes"]), about
+        embedding,
+        classifier,
+        corpus_labels(results["classes"]),
+        about,
+        tuned,
     )
     on = usable_device(device)
     embedding.to(on)
@@ -305,6 +321,23 @@ def read_head(folder: str | Path) -> Head:
     check_state(head, state, weights)
     head.load_state_dict(state, assign=True)
     return head.eval()
+
+
+def load_tuned(encoder: WaveformEncoder, folder: str | Path) -> bool:
+    """Put in what fine-tuning has changed of an encoder, if anything.
+
+    Raises ValueError when its tensors are not of this encoder.
+    """
+    path = Path(folder) / TUNED
+    if not path.is_file():
+        return False
+    state = read_safetensors(path)
+    own = encoder.state_dict()
+    known = {name: own[name].shape for name in state if name in own}
+    found = {name: value.shape for name, value in state.items()}
+    demand_match(known, found, path)
+    encoder.load_state_dict(state, strict=False)
+    return True
 
 
 def join(

@@ -13,9 +13,11 @@ from speechbrain_e2v.downstream.upstreams import Upstream
 
 
 class Store(Protocol):
-    """What a trainer reads; ``digest`` is of all that its content depends on."""
+    """What a trainer reads."""
 
-    digest: str
+    @property
+    def digest(self) -> str:
+        """Of all that its content depends on."""
 
 
 class Inputs(Protocol):
@@ -41,7 +43,7 @@ class FrozenFeatures:
     """Features computed once and read from the disk."""
 
     name = "frozen features"
-    keys = ("feature_cache",)
+    keys: tuple[str, ...] = ("feature_cache",)
     ranks = False
 
     def store(

@@ -7,6 +7,7 @@
 | label_encoder.ckpt | SpeechBrain's label file, plain text |
 | classifier.json | the same in data only, plus origin and calibration |
 | README.md | model card |
+| encoder/ | where the encoder was tuned: an encoder folder |
 """
 
 import hashlib
@@ -22,6 +23,7 @@ from speechbrain_e2v.files.atomic import new_folder
 from speechbrain_e2v.files.digest import file_sha256
 from speechbrain_e2v.inference.classifier_description import read_description
 from speechbrain_e2v.inference.model_card import model_card
+from speechbrain_e2v.inference.own_encoder import FOLDER, save_own_encoder
 from speechbrain_e2v.inference.trained import ClassLabel, TrainedClassifier
 from speechbrain_e2v.lobes.embedding import (
     EmbeddingClassifier,
@@ -126,6 +128,8 @@ def _write_files(folder: Path, trained: TrainedClassifier) -> None:
         # Not by save_file: nobody else could read its files.
         content = as_safetensors(module.state_dict())
         (folder / f"{name}.ckpt").write_bytes(content)
+    if trained.tuned:
+        save_own_encoder(folder, trained)
     labels = folder / "label_encoder.ckpt"
     label_encoder = CategoricalEncoder()
     label_encoder.update_from_iterable(label.text for label in trained.labels)
@@ -245,7 +249,8 @@ def read_classifier(folder: str | Path) -> TrainedClassifier:
     assert isinstance(classifier, EmbeddingClassifier)
     labels = tuple(ClassLabel(**row) for row in description["labels"])
     about = {k: v for k, v in description.items() if k not in _OF_THE_MODEL}
-    return TrainedClassifier(embedding, classifier, labels, about)
+    tuned = (folder / FOLDER).is_dir()
+    return TrainedClassifier(embedding, classifier, labels, about, tuned)
 
 
 def _build(description: dict[str, Any]) -> dict[str, torch.nn.Module]:

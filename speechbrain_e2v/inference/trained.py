@@ -57,6 +57,7 @@ class TrainedClassifier:
     """Embedding model, classifier, and labels in the order of the outputs.
 
     `about` says where it comes from, JSON-able; the model card is made of it.
+    `tuned`: the encoder was trained with the head, so that it is nowhere else.
 
     Raises ValueError when labels and outputs are not equally many.
     """
@@ -65,6 +66,7 @@ class TrainedClassifier:
     classifier: EmbeddingClassifier
     labels: tuple[ClassLabel, ...]
     about: dict = field(default_factory=dict)
+    tuned: bool = False
 
     def __post_init__(self) -> None:
         outputs = self.classifier.output_layer.out_features

@@ -55,8 +55,10 @@ class FineTuningBrain(E2VBrain):
 
     def parameter_groups(self) -> list[dict]:
         """Groups by depth."""
+        model = self.raw_modules["model"]
+        assert isinstance(model, TunedEncoder)
         return parameter_groups(
-            self.raw_modules["model"],
+            model,
             self.hparams.rates,
             self.hparams.unfreezing,
         )

@@ -1,4 +1,4 @@
-"""Low-rank adapters (LoRA, Hu et al. 2021), SpeechBrain's, and their merging."""
+"""SpeechBrain's low-rank adapters (LoRA, Hu et al. 2021), and their merging."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

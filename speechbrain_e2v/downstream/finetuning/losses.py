@@ -1,9 +1,10 @@
 """Losses of classes, whose targets are distributions.
 
-All take logits [B, C] and targets [B, C], whose rows are weights of the classes:
-1 for the label, votes, or what mixing made of them; they are made to add up to
-one. ``class_weights`` [C] multiply the term of each class. The result is a
-mean over the utterances, so that an update does not depend on how it was cut.
+All take logits [B, C] and targets [B, C], whose rows are weights of the
+classes: 1 for the label, votes, or what mixing made of them; they are made to
+add up to one. ``class_weights`` [C] multiply the term of each class. The result
+is a mean over the utterances, so that an update does not depend on how it was
+cut into micro-batches.
 """
 
 from dataclasses import dataclass

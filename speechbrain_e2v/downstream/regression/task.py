@@ -33,7 +33,7 @@ class Regression:
     """
 
     def __init__(self, inputs: Inputs | None = None) -> None:
-        self.inputs = FrozenFeatures() if inputs is None else inputs
+        self.inputs: Inputs = inputs or FrozenFeatures()
         self.keys = (*KEYS, *self.inputs.keys, "regressor")
 
     def run(self, corpus: Corpus, experiment: Experiment) -> dict:
