@@ -5,6 +5,7 @@ from torch's generator alone, which E2VBrain seeds for each micro-batch: a
 resumed run hears what the uninterrupted one heard.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -22,30 +23,37 @@ class Augment:
     """One of SpeechBrain's augmentations for some of the utterances.
 
     Each is changed by itself, with draws of its own, with a probability.
-    ``step`` takes waveforms [1, S], and relative lengths if it wants them.
+    ``step()`` makes a module that takes waveforms [1, S], and relative lengths
+    if it wants them.
 
+    >>> import functools
     >>> from speechbrain.augment.time_domain import AddNoise
-    >>> torch.manual_seed(0) and None
-    >>> noisy = Augment(AddNoise(snr_low=10, snr_high=20), probability=1.0)
+    >>> noisy = Augment(functools.partial(AddNoise, snr_high=20), 1.0)
     >>> [wav], _ = noisy([torch.ones(800)], torch.eye(1))
     >>> wav.shape, bool(wav.std() > 0)
     (torch.Size([800]), True)
     """
 
-    step: nn.Module
+    step: Callable[[], nn.Module]
     probability: float = 0.5
+    _module: nn.Module = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # A yaml may be loaded where nothing has values: kernels need some.
+        with torch.device("cpu"):
+            object.__setattr__(self, "_module", self.step())
 
     def __call__(
         self, waveforms: list[Tensor], targets: Tensor
     ) -> tuple[list[Tensor], Tensor]:
         """Change some; targets stay."""
         chosen = torch.rand(len(waveforms)) < self.probability
-        takes_lengths = lengths_arg_exists(self.step.forward)
+        takes_lengths = lengths_arg_exists(self._module.forward)
         changed = []
         for wav, yes in zip(waveforms, chosen.tolist(), strict=True):
             if yes:
                 lengths = (torch.ones(1),) if takes_lengths else ()
-                new = self.step(wav[None], *lengths)[0]
+                new = self._module(wav[None], *lengths)[0]
                 # A clip of one frame can be too short when it was sped up.
                 wav = new if len(new) >= MIN_SAMPLES else wav
             changed.append(wav)
@@ -66,7 +74,7 @@ class NoiseFiles:
     _files: list[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        files = find_audio(self.folder)
+        files = [f"{self.folder}/{name}" for name in find_audio(self.folder)]
         if not files:
             raise ValueError(f"{self.folder} has no audio files")
         object.__setattr__(self, "_files", files)

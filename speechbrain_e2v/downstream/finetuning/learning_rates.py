@@ -14,6 +14,7 @@ from speechbrain_e2v.downstream.finetuning.what_trains import (
 
 OPENS = "opens_at"
 """Key of a parameter group: the update before which it stays as it is."""
+_NAMES = {BELOW: "below the blocks", FRONTEND: "front end"}
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def parameter_groups(
     blocks = range(FRONTEND, used)
     parts = [("head", model.head, rates.head, 0, None)] + [
         (
-            f"block {block}" if block > BELOW else "below the blocks",
+            _NAMES.get(block, f"block {block}"),
             model.encoder,
             rates.of_block(block, used),
             unfreezing.opens_at(block, used),

@@ -107,19 +107,12 @@ def described(thing: Any) -> Any:
         values = {
             f.name: described(getattr(thing, f.name))
             for f in dataclasses.fields(thing)
-        }
-        return {"name": type(thing).__name__, **values}
-    if isinstance(thing, torch.nn.Module):
-        plain = (bool, int, float, str, list, type(None))
-        values = {
-            name: value
-            for name, value in vars(thing).items()
-            if isinstance(value, plain) and name != "training"
-            if not name.startswith("_")
+            if f.init
         }
         return {"name": type(thing).__name__, **values}
     if isinstance(thing, list | tuple):
         return [described(item) for item in thing]
     if callable(thing):
-        return config_of_callable(thing)
+        config = config_of_callable(thing)
+        return {name: described(value) for name, value in config.items()}
     return thing

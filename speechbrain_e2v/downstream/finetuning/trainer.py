@@ -142,9 +142,10 @@ class FineTuner:
                 items.loader(fold.valid, settings.batch_seconds),
                 progressbar=False,
             )
-            for _ in range(self.steps - len(log.history)):
+            best, history = log.best, log.history
+            for _ in range(self.steps - len(history)):
                 advance()  # epochs that patience has saved
-            brain.load_best()
+            brain.load_best()  # takes the log back to that epoch, too
             free = [p for p in model.encoder.parameters() if p.requires_grad]
             count = sum(p.numel() for p in free)
             merge_adapters(model.encoder)
@@ -158,8 +159,8 @@ class FineTuner:
             model.head,
             arguments,
             objective.predictions(outputs),
-            log.best,
-            log.history,
+            best,
+            history,
             _changed(store.encoder, model.encoder),
             count,
         )

@@ -53,12 +53,12 @@ def test_context_rows_are_those_of_the_samples_alone():
 
 def test_folder_changes_with_samples_and_inputs():
     names = {
-        conversations().folder,
-        conversations(digest="2").folder,
-        conversations(SAMPLES[1:]).folder,
+        conversations().digest,
+        conversations(digest="2").digest,
+        conversations(SAMPLES[1:]).digest,
     }
     assert len(names) == 3
-    assert conversations().folder in names
+    assert conversations().digest in names
 
 
 def test_every_sample_once_an_epoch():
