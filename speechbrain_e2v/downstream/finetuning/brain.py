@@ -11,6 +11,7 @@ from speechbrain.utils.checkpoints import (
     mark_as_saver,
     register_checkpoint_hooks,
 )
+from speechbrain.utils.distributed import ddp_all_reduce
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -118,7 +119,12 @@ class FineTuningBrain(E2VBrain):
     ) -> None:
         """After validation write down the epoch and keep its checkpoint."""
         if stage == sb.Stage.TRAIN:
-            self._train_loss = float(stage_loss)
+            # Each rank knows the mean over its own, equally many batches.
+            total = ddp_all_reduce(
+                torch.tensor(float(stage_loss), device=self.device),
+                torch.distributed.ReduceOp.SUM,
+            )
+            self._train_loss = total.item() / self.world_size
         if stage != sb.Stage.VALID:
             return
         outputs, targets = torch.cat(self._outputs), torch.cat(self._targets)
