@@ -1,6 +1,7 @@
 """Utterances as waveforms, and the encoder that is tuned on them."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -74,9 +75,11 @@ class TunableEncoder:
                 "v1 have one"
             )
         layer = upstream.description["layer"]
+        # Objectives read votes and ratings, too.
+        said = [[u.id, u.votes, u.extra] for u in utterances]
         text = (
             f"tuned|{upstream.description['weights_sha256']}|{layer}|"
-            f"{audio_digest(utterances)}"
+            f"{audio_digest(utterances)}|{json.dumps(said, sort_keys=True)}"
         )
         digest = hashlib.sha256(text.encode()).hexdigest()
         return TunableCorpus(encoder, layer, upstream.dim, utterances, digest)
