@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 from speechbrain.utils.distributed import if_main_process
@@ -56,6 +56,17 @@ class Trainer(Protocol):
         advance: Callable[[], object],
     ) -> Iterator[tuple[int, FoldResult]]:
         """Train folds with seeds; yields their places as they finish."""
+
+
+@runtime_checkable
+class LayerWeigher(Protocol):
+    """A trainer whose head may weigh the layers of an upstream."""
+
+    def for_upstream(self, description: dict) -> Trainer:
+        """The same for the upstream that its results describe so.
+
+        Raises ValueError where there are no layers to weigh.
+        """
 
 
 class FoldByFold:

@@ -27,9 +27,8 @@ from speechbrain_e2v.corpora.protocols import (
     require_choice,
 )
 from speechbrain_e2v.corpora.utterance import Utterance
-from speechbrain_e2v.downstream.cross_validation import Trainer
+from speechbrain_e2v.downstream.cross_validation import LayerWeigher, Trainer
 from speechbrain_e2v.downstream.inputs import Inputs, Store
-from speechbrain_e2v.downstream.upstreams import Upstream
 from speechbrain_e2v.training.experiment import Experiment
 
 KEYS = (
@@ -90,7 +89,9 @@ def prepare_data(
     device = checked_device(experiment, keys, inputs.ranks)
     ddp_init_group(experiment.run_opts)  # does nothing without torchrun
     upstream = hparams["upstream"](device=device)
-    _demand_layers(hparams.get("head"), upstream)
+    if isinstance(hparams.get("classifier"), LayerWeigher):
+        trainer = hparams["classifier"].for_upstream(upstream.description)
+        hparams["classifier"] = trainer
     corpus = corpus.as_asked(*(hparams.get(key) for key in OPTIONAL_KEYS))
     corpus = corpus.bound_to(hparams["data_folder"])
     experiment.make_folder()
@@ -117,17 +118,6 @@ def prepare_data(
     return DownstreamData(
         corpus, manifest, utterances, folds, store, upstream, started
     )
-
-
-def _demand_layers(head: Any, upstream: Upstream) -> None:
-    """Refuse a head that weighs another number of layers than there are."""
-    expected = getattr(head, "keywords", {}).get("num_layers")
-    found = upstream.description.get("layers")
-    if expected is not None and found != expected:
-        raise ValueError(
-            f"num_layers is {expected}, but {upstream.description['kind']} "
-            + (f"has {found}: --num_layers {found}" if found else "has none")
-        )
 
 
 def require_learning(

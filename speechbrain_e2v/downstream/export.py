@@ -236,6 +236,11 @@ def read_run(run: str | Path) -> dict:
             f"{run} predicts the next turn of a conversation; only runs that "
             "classify single utterances can be exported."
         )
+    head = results.get("classifier", {}).get("head", {}).get("name")
+    if head is not None and head not in _HEADS:
+        raise ValueError(
+            f"{run} trained a {head}; only {', '.join(_HEADS)} can be exported."
+        )
     upstream = results.get("upstream", {})
     kind = upstream.get("kind")
     if kind != "trained encoder":
@@ -367,8 +372,8 @@ def join(
         if len(head.layer_weights) != encoder.num_layers:
             raise ValueError(
                 f"the head weighs {len(head.layer_weights)} layers, but the "
-                f"encoder has {encoder.num_layers}: train it with "
-                f"--num_layers {encoder.num_layers}"
+                f"encoder has {encoder.num_layers}: give the run's own with "
+                "--encoder"
             )
         embedding = UtteranceEmbedding(encoder, "weighted")
         embedding.layer_weights = head.layer_weights

@@ -288,7 +288,7 @@ PROBES = "../../../hparams/probes/"
         ("linear", ("--layer", "all")),
         ("logistic", ()),
         (PROBES + "utterance", ("--layer", "[0, 1]")),
-        (PROBES + "weighted", ("--num_layers", "2")),
+        (PROBES + "weighted", ()),
     ],
 )
 def test_what_is_exported_is_what_was_trained(run, name, options, tmp_path):

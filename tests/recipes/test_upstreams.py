@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from speechbrain_e2v.downstream.export import classifier_from_run
 from speechbrain_e2v.downstream.run import downstream
 from tests.recipes.fake_corpora import RECIPES, recipe
 
@@ -55,9 +56,33 @@ def test_same_folds_another_folder(run, tmp_path):
     assert two["upstream"]["parameters"] > 1000
 
 
-def test_a_head_of_other_layers_is_refused(run):
+def test_layers_are_weighed_as_many_as_there_are(run):
     yaml = "../../hparams/probes/weighted.yaml"
-    with pytest.raises(SystemExit, match="12, but .* has 2: --num_layers 2"):
-        run("--upstream", "random", "--sizes", TINY, yaml=yaml)
-    with pytest.raises(SystemExit, match="12, but .* MFCCs has none"):
+    random = ("--upstream", "random", "--sizes", TINY)
+    results = run(*random, "--number_of_epochs", "1", yaml=yaml)
+    assert results["upstream"]["layers"] == 2
+    assert results["classifier"]["head"]["num_layers"] == 2
+    with pytest.raises(SystemExit, match="is read otherwise: --layer weighted"):
+        run(*random, "--layer", "last", yaml=yaml)
+    with pytest.raises(SystemExit, match="weighs layers, but .* MFCCs has no"):
         run("--upstream", "mfcc", yaml=yaml)
+
+
+@pytest.mark.parametrize(
+    ("network", "head"),
+    [("dst", "Dst"), ("mstr", "Mstr"), ("query2emo", "Query2Emo")],
+)
+def test_networks_of_others_on_any_frames(run, network, head, tmp_path):
+    random = ("--upstream", "random", "--sizes", TINY)
+    yaml = f"../../hparams/probes/{network}.yaml"
+    results = run(*random, "--number_of_epochs", "2", yaml=yaml)
+    assert results["classifier"]["head"]["name"] == head
+    assert results["n_predictions"] == 48
+    folder = tmp_path / "results" / "random-emotion2vec" / network
+    history = json.loads(
+        next(folder.rglob("folds/00/*/result.json")).read_text()
+    )["history"]
+    # Half of a cosine, then its end.
+    assert history[1]["lr"] == pytest.approx(history[0]["lr"] * 0.505)
+    with pytest.raises(ValueError, match=f"trained a {head}; only .* can be"):
+        classifier_from_run(folder / "speaker_kfold")

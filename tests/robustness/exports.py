@@ -28,7 +28,7 @@ def kinds(layers: int) -> dict[str, tuple[str, ...]]:
     }
     if layers >= 4:
         found["linear mean_last_4"] = ("linear", "--layer", "mean_last_4")
-    found["weighted"] = ("weighted", "--num_layers", str(layers))
+    found["weighted"] = ("weighted",)
     return found
 
 

@@ -38,6 +38,10 @@ class ProbeTrainer(FoldByFold):
         self.chooses = self.steps > 1
         self.description = settings.describe("probe")
 
+    def for_upstream(self, description: dict) -> "ProbeTrainer":
+        """As of :class:`LayerWeigher`."""
+        return ProbeTrainer(self._settings.for_upstream(description))
+
     def fit(
         self,
         store: FeatureStore,
@@ -74,10 +78,11 @@ class ProbeTrainer(FoldByFold):
                 items.loader(
                     ShuffledBatches(fold.train, settings.batch_size, seed)
                 ),
-                items.loader(batches_in_order(fold.valid)),
+                items.loader(batches_in_order(fold.valid, settings.batch_size)),
                 progressbar=False,
             )
-            logits = brain.outputs(items.loader(batches_in_order(fold.test)))
+            test = batches_in_order(fold.test, settings.batch_size)
+            logits = brain.outputs(items.loader(test))
         return FoldResult(
             head,
             settings.head_arguments(store.dim, n_classes),

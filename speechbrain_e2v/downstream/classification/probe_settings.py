@@ -1,8 +1,10 @@
 """How a probe is trained, whichever way its heads are computed."""
 
+import inspect
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -115,6 +117,26 @@ class ProbeSettings:
             for n in names
             if n != _LAST
         }
+
+    def for_upstream(self, description: dict) -> "ProbeSettings":
+        """The same, with as many layers to weigh as the upstream has.
+
+        Raises ValueError for a head that weighs layers where there are none.
+        """
+        build = getattr(self.head, "func", self.head)
+        if "num_layers" not in inspect.signature(build).parameters:
+            return self
+        layers = description.get("layers")
+        if layers is None or description.get("layer") != "weighted":
+            raise ValueError(
+                f"{build.__name__} weighs layers, but {description['kind']} "
+                + (
+                    "is read otherwise: --layer weighted"
+                    if layers
+                    else "has none"
+                )
+            )
+        return replace(self, head=partial(self.head, num_layers=layers))
 
     def head_arguments(self, input_dim: int, n_classes: int) -> dict:
         """All that the head is built with, to build it again."""

@@ -39,6 +39,10 @@ class UtteranceProbeTrainer:
         self.chooses = self.steps > 1
         self.description = settings.describe("probe on utterance means")
 
+    def for_upstream(self, description: dict) -> "UtteranceProbeTrainer":
+        """As of :class:`LayerWeigher`."""
+        return UtteranceProbeTrainer(self._settings.for_upstream(description))
+
     def fit_all(
         self,
         store: FeatureStore,
