@@ -17,6 +17,7 @@ TOOLS = {
     "classify": "recognise the emotion of files",
     "evaluate": "score a classifier on a corpus",
     "crosscorpus": "train on some corpora, test on others",
+    "pseudolabel": "label speech with a classifier, audited, in rounds",
     "timeline": "show emotion over time",
     "push": "publish a classifier folder",
     "audit": "look for leaks between training, validation and test",

@@ -86,6 +86,20 @@ def listed_corpus(manifest: str | Path) -> LabelledCorpus:
     )
 
 
+def of_part(corpus: LabelledCorpus, part: str | None) -> LabelledCorpus:
+    """The official part of a corpus, which is a mark; None: all of it.
+
+    Raises ValueError where there is no such part.
+    """
+    if part is None:
+        return corpus
+    chosen = tuple(u for u in corpus.utterances if u.split == part)
+    if not chosen:
+        raise ValueError(f"{corpus.name} has no official part {part!r}")
+    mark = f"{len(chosen)} of {len(corpus.utterances)} utterances: {part}"
+    return replace(corpus, utterances=chosen, marks=(*corpus.marks, mark))
+
+
 def _data_sets(utterances: Iterable[Utterance]) -> list[str]:
     return list(dict.fromkeys(u.dataset for u in utterances))
 

@@ -30,7 +30,8 @@ class PaperRow:
     is SUPERB's sum of all), ``source`` whose number it is; either is empty
     where it is not said. ``scores`` are ``wa, ua, wf1, macro_f1`` in percent
     and ``millions`` the parameters of ``upstream`` and ``downstream``, only
-    those that are printed.
+    those that are printed. ``commands``, of the page on RESD, are run in the
+    recipe's folder: a probe, and the published head.
 
     >>> paper_row("EmoDB", "random_kfold").scores["wa"]
     84.34
@@ -49,6 +50,7 @@ class PaperRow:
     scores: dict[str, float]
     millions: dict[str, float]
     notes: tuple[str, ...]
+    commands: tuple[str, ...]
 
 
 @lru_cache
@@ -90,6 +92,7 @@ def _row(lines: list[dict[str, str]]) -> PaperRow:
             if metric in values
         },
         notes=tuple(dict.fromkeys(filter(None, notes))),
+        commands=tuple(filter(None, first["commands"].split("; "))),
     )
 
 

@@ -18,6 +18,7 @@ from speechbrain_e2v.corpora.manifest import write_manifest
 from speechbrain_e2v.downstream.evaluation import LEAVE_OUT, UNMAPPED, evaluate
 from speechbrain_e2v.downstream.labelled_corpus import (
     listed_corpus,
+    of_part,
     prepared_corpus,
 )
 from speechbrain_e2v.downstream.results import write_run
@@ -52,6 +53,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="ids or paths of the recipe's corpus to leave out, one a line",
+    )
+    parser.add_argument(
+        "--part",
+        choices=("train", "valid", "test"),
+        help="only this official part of the corpus",
     )
     parser.add_argument(
         "--allow_partial",
@@ -106,16 +112,18 @@ def run(arguments: Namespace) -> int:
     )
     with sole_writer(folder):
         manifest = folder / "manifest"
+        part = arguments.part
         if corpus is None:
-            found = listed_corpus(arguments.manifest)
+            found = of_part(listed_corpus(arguments.manifest), part)
             write_manifest(manifest / "all.json", found.utterances, "/")
         else:
-            found = prepared_corpus(
+            whole = prepared_corpus(
                 corpus,
                 arguments.data_folder,
                 manifest,
                 strict_counts=not arguments.allow_partial,
             )
+            found = of_part(whole, part)
         results, outcome, targets = evaluate(
             model.trained,
             source,

@@ -5,6 +5,7 @@ import sys
 
 import torch
 
+from speechbrain_e2v.downstream.export import trained_classifier
 from speechbrain_e2v.downstream.run import downstream
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.published.encoder_folder import save_encoder
@@ -45,6 +46,9 @@ def test_labels_and_votes_are_scored_alike(tmp_path, monkeypatch):
             dict.fromkeys(results["classes"], 0) | {"anger": 4, "sadness": 4},
         )
         found[name] = results["votes"]
+    # As any run, what learned from votes becomes a classifier.
+    trained = trained_classifier(tmp_path / "votes")
+    assert trained.about["compared"]["largest_difference"] < 1e-5
     # Two of three heard the label, one neutral, which no label ever says.
     assert found["votes"]["nll"] < found["labels"]["nll"]
     assert found["votes"]["js"] < found["labels"]["js"]

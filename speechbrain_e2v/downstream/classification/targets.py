@@ -173,12 +173,12 @@ class ClassTargets:
 class VoteTargets(ClassTargets):
     """The same classes for trainers that learn distributions.
 
-    ``truth`` has the votes for each class, or one for the label where nobody
-    voted; scores are those of the label all the same.
+    ``truth`` has the label and the votes for each class, one for the label
+    where nobody voted; scores are those of the label all the same.
 
     >>> targets = VoteTargets(("sad", "happy"), {"a": 1, "b": 0}, {"a": [1, 2]})
     >>> targets.truth, targets.codes
-    ({'a': [1, 2], 'b': [1, 0]}, {'a': 1, 'b': 0})
+    ({'a': (1, [1, 2]), 'b': (0, [1, 0])}, {'a': 1, 'b': 0})
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class VoteTargets(ClassTargets):
         super().__init__(classes, truth, votes)
         labels = np.eye(len(self.names), dtype=int).tolist()
         self.truth = {
-            name: self.votes.get(name, labels[code])
+            name: (code, self.votes.get(name, labels[code]))
             for name, code in self.codes.items()
         }
 

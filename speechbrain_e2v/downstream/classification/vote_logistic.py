@@ -19,6 +19,7 @@ from speechbrain_e2v.downstream.classification.logistic import (
 from speechbrain_e2v.downstream.classification.vote_scores import shares
 from speechbrain_e2v.downstream.cross_validation import FoldByFold
 from speechbrain_e2v.downstream.fold_result import FoldResult
+from speechbrain_e2v.metrics import weighted_accuracy
 
 
 class VoteLogisticTrainer(FoldByFold):
@@ -54,7 +55,7 @@ class VoteLogisticTrainer(FoldByFold):
     def fit(
         self,
         store: UtteranceMeans,
-        truth: dict[str, list[int]],
+        truth: dict[str, tuple[int, list[int]]],
         fold: Fold,
         n_classes: int,
         seed: int,
@@ -66,7 +67,7 @@ class VoteLogisticTrainer(FoldByFold):
             store.means(part) for part in (fold.train, fold.valid)
         )
         train, valid = (
-            shares([truth[name] for name in part])
+            shares([truth[name][1] for name in part])
             for part in (fold.train, fold.valid)
         )
         # A row for each class that has votes, weighed by their share: the sum
@@ -78,6 +79,7 @@ class VoteLogisticTrainer(FoldByFold):
                 "are for one class; use fewer folds (--n_folds), or another "
                 "--protocol"
             )
+        labels = [truth[name][0] for name in fold.valid]
         scaler = StandardScaler().fit(x_train)
         selection: dict = {}
         for penalty in self._penalties:
@@ -90,22 +92,23 @@ class VoteLogisticTrainer(FoldByFold):
             )
             model = Pipeline([("scale", scaler), ("regress", regression)])
             found = linear_head(model, store.dim, n_classes)
-            nll = _cross_entropy(found, x_valid, valid)
+            log_p = _log_posteriors(found, x_valid)
+            nll = float(-(valid * log_p).sum(axis=1).mean())
             if not selection or nll < selection["valid_nll"]:
-                selection, head = {"C": penalty, "valid_nll": nll}, found
+                wa = weighted_accuracy(labels, log_p.argmax(axis=1))
+                selection = {"C": penalty, "valid_nll": nll, "valid_wa": wa}
+                head = found
         advance()
         return linear_result(head, store, fold, selection)
 
 
-def _cross_entropy(
-    head: torch.nn.Module, vectors: np.ndarray, said: np.ndarray
-) -> float:
-    """Mean over utterances [N, D] with shares of votes [N, C], nats.
+def _log_posteriors(head: torch.nn.Module, vectors: np.ndarray) -> np.ndarray:
+    """Of utterances [N, D], nats [N, C].
 
     A class that nobody in training voted for has the least probability that
     :func:`vote_scores` counts.
     """
     with torch.no_grad():
         logits = head(torch.from_numpy(vectors).unsqueeze(1))
-        log_p = logits.double().log_softmax(dim=1).clamp(min=np.log(1e-6))
-    return float(-(torch.from_numpy(said) * log_p).sum(dim=1).mean())
+        log_p = logits.double().log_softmax(dim=1)
+    return log_p.clamp(min=np.log(1e-6)).numpy()

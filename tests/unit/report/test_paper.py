@@ -1,12 +1,18 @@
 """The shipped numbers against the list they were taken from."""
 
 import csv
+from argparse import ArgumentParser
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from speechbrain_e2v.corpora.protocols import PROTOCOLS
+from speechbrain_e2v.downstream.provenance import heard_caveats
+from speechbrain_e2v.published.known_checkpoints import (
+    card_of,
+    known_checkpoint,
+)
 from speechbrain_e2v.report import paper
 from speechbrain_e2v.report.paper import (
     RESD_PAGE,
@@ -14,6 +20,7 @@ from speechbrain_e2v.report.paper import (
     conversation_rows,
     paper_row,
 )
+from speechbrain_e2v.tools.evaluate import add_arguments
 
 PAPER = Path(paper.__file__).with_name("paper.csv")
 METRICS = {
@@ -149,3 +156,27 @@ def test_table_6_of_the_readmes(corpus, repository):
         if " / " in cell
     }
     assert shown == printed
+
+
+def test_rows_of_the_page_have_commands_that_exist(repository):
+    folder = repository / "recipes" / "RESD"
+    parser = ArgumentParser()
+    add_arguments(parser)
+    rows = [row for row in all_rows() if row.table == RESD_PAGE]
+    assert [len(row.commands) for row in rows] == [2, 2, 1]
+    for row in rows:
+        for command in row.commands:
+            words = command.split()
+            if words[0] == "e2v":
+                asked = parser.parse_args(words[2:])
+                assert (folder / asked.label_map).is_file()
+                model = asked.model
+            else:
+                assert words[:2] == ["python", "train.py"]
+                assert (folder / words[2]).is_file()
+                model = words[-1]
+            card = card_of(known_checkpoint([model]))
+            assert card["name"] != "unknown"
+            heard = heard_caveats(card, row.corpus)
+            assert bool(heard) == ("plus" in model)
+            assert ("+" in row.model) == ("plus" in model)

@@ -107,3 +107,21 @@ def test_a_manifest_without_classes_is_told(
     command = ["evaluate", model, "--manifest", str(manifest)]
     assert main([*command, "--output", str(tmp_path / "o")]) == 1
     assert "none of 1 utterances has a class" in capsys.readouterr().err
+
+
+def test_one_official_part_is_a_mark(model, generated_corpus, tmp_path, capsys):
+    from dataclasses import replace
+
+    whole = synthetic(model, generated_corpus, tmp_path / "a")
+    assert main(whole) == 0
+    rows = read_manifest(tmp_path / "a" / "manifest" / "all.json")
+    parts = [replace(u, split="test" if i % 3 else "train")
+             for i, u in enumerate(rows)]  # fmt: skip
+    manifest = write_manifest(tmp_path / "m.json", parts, generated_corpus)
+    command = ["evaluate", model, "--manifest", str(manifest), "--output"]
+    assert main([*command, str(tmp_path / "b"), "--part", "test"]) == 0
+    results = json.loads((tmp_path / "b" / "results.json").read_text())
+    assert "32 of 48 utterances: test" in results["protocol"]["marks"]
+    capsys.readouterr()
+    assert main([*command, str(tmp_path / "c"), "--part", "valid"]) == 1
+    assert "no official part 'valid'" in capsys.readouterr().err

@@ -33,14 +33,18 @@ def annotated(folder, agreement, seed):
         )
     )
     fold = Fold("x", *(tuple(names[i : i + 100]) for i in (0, 100, 200)))
-    return store, fold, dict(zip(names, votes.tolist(), strict=True))
+    truth = {
+        name: (int(np.argmax(row)), row.tolist())
+        for name, row in zip(names, votes, strict=True)
+    }
+    return store, fold, truth
 
 
 def both(folder, agreement, seed):
     """Scores of regressions on majority labels and on votes."""
     store, fold, votes = annotated(folder, agreement, seed)
-    hard = {name: int(np.argmax(row)) for name, row in votes.items()}
-    tested = [votes[name] for name in fold.test]
+    hard = {name: label for name, (label, _) in votes.items()}
+    tested = [votes[name][1] for name in fold.test]
     return [
         vote_scores(
             tested,
@@ -67,7 +71,7 @@ def test_soft_labels_win_where_annotators_disagree(seed, tmp_path):
 def test_soft_labels_win_nothing_where_they_agree(seed, tmp_path):
     """Only the choice of the penalty can differ: by WA, by cross-entropy."""
     store, fold, votes = annotated(tmp_path / "s", 1000.0, seed)
-    hard = {name: int(np.argmax(row)) for name, row in votes.items()}
+    hard = {name: label for name, (label, _) in votes.items()}
     outputs = [
         trainer.fit(store, truth, fold, CLASSES, 1, None, lambda: None).outputs
         for trainer, truth in (
@@ -85,7 +89,7 @@ def test_the_weights_are_a_minimum_of_the_divergence(tmp_path):
     head = trainer.fit(store, votes, fold, CLASSES, 1, None, lambda: None).head
     x = torch.from_numpy(store.means(fold.train)).double()
     mean, scale = x.mean(0), x.std(0, correction=0)
-    said = torch.tensor([votes[n] for n in fold.train]).double()
+    said = torch.tensor([votes[n][1] for n in fold.train]).double()
     said = said / said.sum(dim=1, keepdim=True)
     raw = head.output_layer.weight.detach().double()
     bias = head.output_layer.bias.detach().double() + raw @ mean

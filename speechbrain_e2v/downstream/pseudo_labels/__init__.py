@@ -1,0 +1,1 @@
+"""Rounds of labels that a classifier gives, as emotion2vec+ was made."""
