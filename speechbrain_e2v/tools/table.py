@@ -2,6 +2,7 @@
 
 example:
   e2v table results/linear results/mfcc -o table.md
+  e2v table results/linear --by gender
 """
 
 from argparse import ArgumentParser, Namespace
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.metrics import SCORES
+from speechbrain_e2v.report.breakdown import breakdown
 from speechbrain_e2v.report.caveats import caveat_letters
 from speechbrain_e2v.report.floor_tests import with_tests
 from speechbrain_e2v.report.floors import with_floors
@@ -57,6 +59,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "against floors",
     )
     parser.add_argument(
+        "--by",
+        metavar="COLUMN",
+        help="scores apart by gender, language, age or another column of the "
+        "manifests; instead of the other tables",
+    )
+    parser.add_argument(
         "--matrix",
         type=Path,
         metavar="recipes/README.md",
@@ -77,6 +85,15 @@ def run(arguments: Namespace) -> int:
     if not arguments.no_floors:
         rows = with_tests(with_floors(rows), arguments.metric)
     metric = arguments.metric
+    if arguments.by:
+        apart = breakdown(rows, arguments.by)
+        if not arguments.output:
+            print(apart.markdown())
+        for path in arguments.output:
+            form = {".md": "markdown", ".csv": "csv", ".tex": "latex"}
+            text = getattr(apart, form[path.suffix])()
+            print(replace_text(path, text))
+        return 0
     if arguments.matrix:
         text = index_page(arguments.matrix.resolve().parent, rows)
         print(replace_text(arguments.matrix, text))
