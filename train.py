@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Pre-train emotion2vec on unlabelled speech.
+"""Pre-train emotion2vec, data2vec v1 or Vesper on unlabelled speech.
 
 > python train.py hparams/pretrain_tiny.yaml --manifests '[speech.json]'
 > torchrun --nproc-per-node=4 train.py hparams/pretrain.yaml --manifests ...
@@ -14,7 +14,6 @@ with one_line_errors():  # seconds, in which Ctrl-C may come
     import speechbrain as sb
 
     from speechbrain_e2v.files.lock import sole_writer
-    from speechbrain_e2v.pretraining.brain import DistillationBrain
     from speechbrain_e2v.pretraining.run import (
         export_encoder,
         load_pretraining,
@@ -41,15 +40,14 @@ def main(argv: list[str]) -> Path:
         check_resumable(settings, hparams)
         sb.create_experiment_directory(hparams["output_folder"])
         experiment.save_hyperparams()
-        start_weights(settings, hparams)
-        brain = DistillationBrain(
+        brain = hparams["brain"](
             modules=hparams["modules"],
             opt_class=hparams["opt_class"],
             hparams=hparams,
             run_opts=run_opts,
             checkpointer=hparams["checkpointer"],
         )
-        brain.settings = settings
+        start_weights(settings, brain)
         train_loader, valid_loader = make_loaders(data, brain)
         brain.fit(hparams["epoch_counter"], train_loader, valid_loader)
         return export_encoder(brain, data, experiment)

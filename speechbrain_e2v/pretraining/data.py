@@ -115,11 +115,24 @@ class PretrainingDataset(Dataset):
         problem = _length_problem(utterance, len(wav))
         if problem:
             return BadUtterance(utterance.id, utterance.wav, problem)
+        return self._prepared(utterance.id, wav, epoch)
+
+    def _prepared(self, name: str, wav: torch.Tensor, epoch: int) -> Item:
         wav = normalise_waveform(wav[None])[0]  # [S]
-        outer, inner = crop_positions(self.seed, epoch, utterance.id)
+        outer, inner = crop_positions(self.seed, epoch, name)
         if self.max_samples is not None and len(wav) > self.max_samples:
             wav = _crop(wav, self.max_samples, outer)
-        return GoodUtterance(utterance.id, wav, inner)
+        return GoodUtterance(name, wav, inner)
+
+
+class UtteranceStarts(PretrainingDataset):
+    """The first ``max_samples`` of every utterance, as they are in the file.
+
+    Nothing is drawn and nothing normalised: whoever cuts further does that.
+    """
+
+    def _prepared(self, name: str, wav: torch.Tensor, epoch: int) -> Item:
+        return GoodUtterance(name, wav[: self.max_samples], 0.0)
 
 
 def _length_problem(utterance: Utterance, samples: int) -> str | None:

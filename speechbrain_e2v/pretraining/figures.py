@@ -1,19 +1,17 @@
 """What is logged of an update or of a validation, gathered batch by batch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 
-from speechbrain_e2v.lobes.lengths import frame_mask
-from speechbrain_e2v.pretraining.health import feature_health, utterance_spread
-from speechbrain_e2v.pretraining.masking import MaskLayout
-from speechbrain_e2v.pretraining.student import StudentOutput
-from speechbrain_e2v.pretraining.teacher import Targets
+from speechbrain_e2v.pretraining.health import feature_health
 
 VALIDATION_ROWS = 64
 """Frames of a batch that the ranks of a validation are computed from."""
 
-Predictions = tuple[StudentOutput, Targets, MaskLayout]
+Features = Mapping[str, torch.Tensor]
+"""Real frames [N, D] under a name."""
+More = Callable[[], Mapping[str, float]]
 
 
 class Figures:
@@ -23,75 +21,49 @@ class Figures:
     """
 
     def __init__(self, device: torch.device | str):
-        self._losses = torch.zeros(2, device=device)
+        self._losses: dict[str, torch.Tensor] = {}
         self._targets = torch.zeros((), device=device)
-        self._last: tuple[Predictions, torch.Tensor] | None = None
+        self._last: tuple[Features, More] | None = None
         self._rows: dict[str, list[torch.Tensor]] = {}
 
     def add(
-        self,
-        frame: torch.Tensor,
-        utterance: torch.Tensor,
-        count: int | torch.Tensor,
+        self, losses: Mapping[str, torch.Tensor], count: int | torch.Tensor
     ) -> None:
         """Add the mean losses of a micro-batch with `count` targets."""
-        self._losses += count * torch.stack([frame, utterance]).detach()
-        self._targets += count
+        for name, loss in losses.items():
+            before = self._losses.get(name, 0)
+            self._losses[name] = before + count * loss.detach()
+        self._targets = self._targets + count
 
-    def keep_batch(
-        self, predictions: Predictions, target: torch.Tensor
-    ) -> None:
+    def keep_batch(self, features: Features, more: More) -> None:
         """Keep a batch for `health_of_batch`; the last one counts."""
-        self._last = predictions, target
+        self._last = features, more
 
-    def keep_rows(self, predictions: Predictions, target: torch.Tensor) -> None:
+    def keep_rows(self, features: Features) -> None:
         """Keep some frames of a batch for `health_of_rows`."""
-        for name, x in _features(predictions, target).items():
-            thinned = x[:: -(-len(x) // VALIDATION_ROWS)]
+        for name, x in features.items():
+            thinned = x[:: max(1, -(-len(x) // VALIDATION_ROWS))]
             self._rows.setdefault(name, []).append(thinned.float())
 
     def mean_losses(
         self, sum_over_ranks: Callable[[torch.Tensor], torch.Tensor]
-    ) -> tuple[float, float] | None:
-        """Frame and utterance loss; None without targets; all ranks call."""
-        sums = torch.cat([self._losses, self._targets[None]])
-        frame, utterance, targets = sum_over_ranks(sums).tolist()
-        return (frame / targets, utterance / targets) if targets else None
+    ) -> dict[str, float] | None:
+        """Losses by name; None without targets; all ranks call."""
+        sums = torch.stack([*self._losses.values(), self._targets])
+        *losses, targets = sum_over_ranks(sums).tolist()
+        if not targets:
+            return None
+        pairs = zip(self._losses, losses, strict=True)
+        return {name: loss / targets for name, loss in pairs}
 
     def health_of_batch(self) -> dict[str, float]:
-        """Spread and rank of the batch that was kept, its masked share."""
+        """Spread and rank of the batch that was kept, and what else it says."""
         if self._last is None:
             return {}
-        predictions, target = self._last
-        _, targets, layout = predictions
-        return {
-            "masked_share": layout.masked.shape[1] / layout.frames,
-            **feature_health(**_features(predictions, target)),
-            "spread_utterance_target": utterance_spread(targets.utterance),
-        }
+        features, more = self._last
+        return {**feature_health(**features), **more()}
 
     def health_of_rows(self) -> dict[str, float]:
         """Spread and rank of the frames that were kept."""
         rows = {name: torch.cat(x) for name, x in self._rows.items()}
         return feature_health(**rows)
-
-
-def _features(
-    predictions: Predictions, target: torch.Tensor
-) -> dict[str, torch.Tensor]:
-    output, _, layout = predictions
-    conv_real = None
-    if output.num_frames is not None:
-        conv_real = frame_mask(output.num_frames, output.conv.shape[1])
-    return {
-        "conv": _rows(output.conv, conv_real),
-        "encoder": _rows(output.visible, layout.visible_real),
-        "prediction": _rows(output.prediction, layout.masked_real),
-        "target": _rows(target, layout.masked_real),
-    }
-
-
-def _rows(x: torch.Tensor, real: torch.Tensor | None) -> torch.Tensor:
-    """[B, T, D] -> [N, D], without padding."""
-    x = x.detach()
-    return x.flatten(0, 1) if real is None else x[real]

@@ -15,16 +15,15 @@ from speechbrain_e2v.files.atomic import replace_text
 from speechbrain_e2v.pretraining.health import (
     CollapseThresholds,
     check_collapse,
-    teacher_distance,
 )
 from speechbrain_e2v.pretraining.health_log import VALID, HealthLog, plot_health
 
 if TYPE_CHECKING:
-    from speechbrain_e2v.pretraining.brain import DistillationBrain
+    from speechbrain_e2v.pretraining.pretraining_brain import PretrainingBrain
 
 
 class TrainingMonitor:
-    """Watches a DistillationBrain, update by update.
+    """Watches a PretrainingBrain, update by update.
 
     Losses are those of the whole update; statistics of features are those of
     each rank's last micro-batch. The main process writes `folder`'s
@@ -68,7 +67,7 @@ class TrainingMonitor:
         )
         self._restart()
 
-    def on_update(self, brain: "DistillationBrain") -> None:
+    def on_update(self, brain: "PretrainingBrain") -> None:
         """Take note of an update just made; CollapseError when all is dead."""
         if self._bar is None:  # fit_batch outside of fit
             return
@@ -95,7 +94,7 @@ class TrainingMonitor:
     def on_epoch(
         self,
         epoch: int,
-        brain: "DistillationBrain",
+        brain: "PretrainingBrain",
         train_loss: float,
         valid: Mapping[str, float] | None,
     ) -> None:
@@ -151,28 +150,23 @@ class TrainingMonitor:
         if "".join(kept) != text:
             replace_text(path, "".join(kept))
 
-    def _figures(self, brain: "DistillationBrain") -> dict[str, float]:
-        hparams = brain.hparams
+    def _figures(self, brain: "PretrainingBrain") -> dict[str, float]:
         hours = torch.tensor(self._seconds / 3600, device=brain.device)
         hours_heard = brain.sum_over_ranks(hours).item()
         elapsed = time.perf_counter() - self._began
         return {
             **brain.mean_losses(),
             **_learning_rate(brain),
-            "tau": brain.ema_decay,
             "grad_norm": brain.grad_norm,
             "speech_hours_per_update": hours_heard / self._updates,
             "speech_hours_per_hour": hours_heard / (elapsed / 3600),
             **brain.figures.health_of_batch(),
-            "teacher_distance": teacher_distance(
-                hparams.student.encoder.context.parameters(),
-                hparams.teacher.context.parameters(),
-            ),
+            **brain.extra_figures(),
             "skipped_files": brain.skipped_files,
             "skipped_updates": brain.skipped_steps,
         }
 
 
-def _learning_rate(brain: "DistillationBrain") -> dict[str, float]:
+def _learning_rate(brain: "PretrainingBrain") -> dict[str, float]:
     rate = brain.learning_rate  # None without a schedule, and before a step
     return {} if rate is None else {"lr": rate}

@@ -15,7 +15,6 @@ from speechbrain_e2v.corpora.manifest import read_manifest
 from speechbrain_e2v.corpora.utterance import Utterance
 from speechbrain_e2v.lobes.lengths import SAMPLE_RATE
 from speechbrain_e2v.pretraining.batch_sampler import LengthBatchSampler
-from speechbrain_e2v.pretraining.brain import DistillationBrain
 from speechbrain_e2v.pretraining.data import (
     PretrainingDataset,
     crop_collate,
@@ -25,7 +24,7 @@ from speechbrain_e2v.pretraining.data_checks import (
     PretrainingReport,
     check_pretraining,
 )
-from speechbrain_e2v.pretraining.initialise import initialise
+from speechbrain_e2v.pretraining.pretraining_brain import PretrainingBrain
 from speechbrain_e2v.pretraining.settings import START, RunSettings
 from speechbrain_e2v.published.encoder_folder import save_encoder
 from speechbrain_e2v.training.experiment import (
@@ -37,6 +36,7 @@ from speechbrain_e2v.training.experiment import (
 logger = get_logger(__name__)
 
 KEYS = (
+    "brain",
     "seed",
     "output_folder",
     "save_folder",
@@ -50,17 +50,7 @@ KEYS = (
     "num_workers",
     "max_bad_share",
     "encoder",
-    "decoder",
     "student",
-    "teacher",
-    "ema_schedule",
-    "clones",
-    "draw_masks",
-    "noise_std",
-    "frame_loss_weight",
-    "utterance_loss",
-    "utterance_loss_weight",
-    "utterance_loss_reduction",
     "updates",
     "optimizer_step_limit",
     "remove_vector_weight_decay",
@@ -68,7 +58,6 @@ KEYS = (
     "max_grad_norm",
     "precision",
     "skip_nonfinite_grads",
-    "frontend_lr_factor",
     "opt_class",
     "lr_schedule",
     "log_interval",
@@ -78,17 +67,13 @@ KEYS = (
     "epoch_counter",
     "checkpointer",
 )
+"""Of every pre-training; what an objective reads beside, its brain says."""
 NUMBERS = {
     "batch_seconds": (0.025, False),
     "min_seconds": (0.0, False),
     "max_seconds": (0.025, False),
     "num_workers": (0, True),
     "max_bad_share": (0.0, False),
-    "clones": (1, True),
-    "noise_std": (0.0, False),
-    "frame_loss_weight": (0.0, False),
-    "utterance_loss_weight": (0.0, False),
-    "frontend_lr_factor": (0.0, False),
     "updates": (1, True),
     "log_interval": (1, True),
 }
@@ -107,7 +92,7 @@ def load_pretraining(argv: list[str]) -> Experiment:
         print(
             recipe_usage(
                 sys.argv[0],
-                "Pre-train emotion2vec on unlabelled speech",
+                "Pre-train emotion2vec or Vesper on unlabelled speech",
                 "hparams/pretrain_tiny.yaml --manifests '[speech.json]'",
             )
             + "\n\nmanifests of any folder of audio:\n"
@@ -116,17 +101,24 @@ def load_pretraining(argv: list[str]) -> Experiment:
             "  torchrun --nproc-per-node=4 train.py hparams/pretrain.yaml ..."
         )
         raise SystemExit(0)
-    experiment = load_experiment(argv, (*KEYS, *OPTIONAL))
-    missing = [key for key in KEYS if key not in experiment.hparams]
+    experiment = load_experiment(argv, lambda x: (*_keys(x), *OPTIONAL))
+    wanted = _keys(experiment.hparams)
+    missing = [key for key in wanted if key not in experiment.hparams]
     if missing:
         raise ValueError(f"{experiment.file}: {', '.join(missing)} missing")
     _check_values(experiment.hparams)
     return experiment
 
 
+def _keys(hparams: dict[str, Any]) -> tuple[str, ...]:
+    own = hparams["brain"].KEYS if "brain" in hparams else ()
+    return (*KEYS, *own)
+
+
 def _check_values(hparams: dict[str, Any]) -> None:
     """What cannot work is said now, not at the first update."""
-    for key, (smallest, whole) in NUMBERS.items():
+    brain: type[PretrainingBrain] = hparams["brain"]
+    for key, (smallest, whole) in {**NUMBERS, **brain.NUMBERS}.items():
         value = hparams[key]
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not value >= smallest or (whole and value % 1):
@@ -143,9 +135,9 @@ def _check_values(hparams: dict[str, Any]) -> None:
             raise ValueError(
                 f"{key} is {paths!r}: give manifest files, --{key} '[a.json]'"
             )
-    for key, update in (("lr_schedule", 0), ("ema_schedule", 1)):
+    for key in brain.SCHEDULES:
         try:
-            hparams[key](update)
+            hparams[key](1)
         except TypeError as error:
             raise ValueError(f"{key}: {error}; look at its numbers") from error
 
@@ -168,6 +160,7 @@ def prepare_data(
     with.
     """
     progress = if_main_process() and not run_opts.noprogressbar
+    Dataset = hparams["brain"].Dataset  # noqa: N806 (a class)
     shortest = round(hparams["min_seconds"] * SAMPLE_RATE)
     longest = round(hparams["max_seconds"] * SAMPLE_RATE)
     heard = _utterances(hparams["manifests"], hparams["data_root"])
@@ -182,8 +175,8 @@ def prepare_data(
     valid = None
     if kept:
         kept, _ = check_pretraining(kept, shortest, progress)
-        valid = PretrainingDataset(kept, longest, hparams["seed"])
-    train = PretrainingDataset(heard, longest, hparams["seed"])
+        valid = Dataset(kept, longest, hparams["seed"])
+    train = Dataset(heard, longest, hparams["seed"])
     return PretrainingData(train, valid, report)
 
 
@@ -199,16 +192,15 @@ def _utterances(
     ]
 
 
-def start_weights(settings: RunSettings, hparams: dict[str, Any]) -> None:
+def start_weights(settings: RunSettings, brain: PretrainingBrain) -> None:
     """Initialise a new run; one that resumes finds its weights elsewhere."""
     if START not in settings:
-        settings[START] = initialise(
-            hparams["student"], hparams["teacher"], hparams["initialise_from"]
-        )
+        settings[START] = brain.initial_weights()
+    brain.settings = settings
 
 
 def make_loaders(
-    data: PretrainingData, brain: DistillationBrain
+    data: PretrainingData, brain: PretrainingBrain
 ) -> tuple[SaveableDataLoader, SaveableDataLoader | None]:
     """Batches to train on, shared out over the ranks, and to validate with.
 
@@ -227,7 +219,7 @@ def make_loaders(
 
 
 def _loader(
-    dataset: PretrainingDataset, brain: DistillationBrain, **shares: int
+    dataset: PretrainingDataset, brain: PretrainingBrain, **shares: int
 ) -> SaveableDataLoader:
     hparams = brain.hparams
     sampler = LengthBatchSampler(
@@ -249,7 +241,7 @@ def _loader(
 
 
 def _log_job(
-    brain: DistillationBrain,
+    brain: PretrainingBrain,
     loader: SaveableDataLoader,
     report: PretrainingReport,
 ) -> None:
@@ -263,7 +255,7 @@ def _log_job(
         "(%d processes x %d accumulated); %d updates an epoch, %d in all",
         parameters / 1e6,
         seconds,
-        brain.hparams.clones,
+        getattr(brain.hparams, "clones", 1),
         brain.world_size,
         factor,
         batches // factor,
@@ -272,7 +264,7 @@ def _log_job(
 
 
 def export_encoder(
-    brain: DistillationBrain, data: PretrainingData, experiment: Experiment
+    brain: PretrainingBrain, data: PretrainingData, experiment: Experiment
 ) -> Path:
     """Write ``<output_folder>/encoder`` on the main process."""
     hparams = experiment.hparams

@@ -34,13 +34,17 @@ def whole_updates(name: str, length: float | str, total: int | None) -> int:
 
 
 def cosine_with_warmup(
-    update: int, peak: float, warmup: float | str, total: int
+    update: int,
+    peak: float,
+    warmup: float | str,
+    total: int,
+    ends: float = 0.0,
 ) -> float:
-    """Linear warm-up, then half a cosine down to 0; updates count from 0.
+    """Linear warm-up, then half a cosine; updates count from 0.
 
-    0 from `total` on. (The released scheduler starts a second period at a
-    tenth of the peak there, which no run reaches.) A warm-up that fills the
-    run is refused.
+    It falls to `ends` times the peak, which it keeps from `total` on. (The
+    released scheduler starts a second period at a tenth of the peak there,
+    which no run reaches.) A warm-up that fills the run is refused.
 
     >>> cosine_with_warmup(2500, 7.5e-5, "5 %", 100000)
     3.75e-05
@@ -54,9 +58,10 @@ def cosine_with_warmup(
     if update < rise:
         return peak * update / rise
     if update >= total:
-        return 0.0
+        return peak * ends
     progress = (update - rise) / (total - rise)
-    return 0.5 * peak * (1 + math.cos(math.pi * progress))
+    fallen = 0.5 * (1 + math.cos(math.pi * progress))
+    return peak * (ends + (1 - ends) * fallen)
 
 
 def tri_stage(

@@ -27,8 +27,9 @@ from speechbrain.utils.logger import get_logger
 
 from speechbrain_e2v.console import progress_bar
 from speechbrain_e2v.corpora.utterance import Utterance
-from speechbrain_e2v.files.digest import sampled_sha256
+from speechbrain_e2v.files.digest import file_sha256, sampled_sha256
 from speechbrain_e2v.files.documents import read_json
+from speechbrain_e2v.published.load import weights_file
 from speechbrain_e2v.published.state_dict_check import check_state
 from speechbrain_e2v.training.experiment import Experiment
 
@@ -53,6 +54,7 @@ WITHOUT_EFFECT = {
     "optimizer_step_limit",
     "output_folder",
     "save_folder",
+    "target_cache",
     "train_logger",
     "valid_manifests",
 }
@@ -72,6 +74,7 @@ FIXED = {"opt_class", "remove_vector_weight_decay"}
 
 START = "initialised_with"
 AUDIO = "audio"
+BRAIN = "brain"
 ABSENT = "absent"
 CLASS = "()"
 
@@ -121,6 +124,9 @@ def run_settings(
     ranks = is_distributed_initialized()
     settings["processes"] = torch.distributed.get_world_size() if ranks else 1
     settings["manifests"] = _content(utterances)
+    if isinstance(hparams.get("teacher"), str):  # wherever it lies
+        found = file_sha256(weights_file(hparams["teacher"]))
+        settings["teacher"] = f"weights of SHA-256 {found}"
     settings[AUDIO] = _audio(utterances, progress=not options.noprogressbar)
     return settings
 
@@ -145,7 +151,8 @@ def check_resumable(settings: RunSettings, hparams: Mapping[str, Any]) -> None:
         settings[START] = None
     else:
         old = read_json(file, dict[str, Setting])
-        old.setdefault(AUDIO, settings[AUDIO])  # not kept by early versions
+        for name in {AUDIO, BRAIN} & {*settings}:  # early versions did not
+            old.setdefault(name, settings[name])
         allowed = _names(hparams.get("allow_changed"))
         unknown = sorted(allowed - {*old, *settings})
         if unknown:

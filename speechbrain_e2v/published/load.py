@@ -24,7 +24,7 @@ from speechbrain_e2v.published.known_checkpoints import (
     card_of,
     known_checkpoint,
 )
-from speechbrain_e2v.published.read import read_published
+from speechbrain_e2v.published.read import find_files, read_published
 from speechbrain_e2v.published.sizes import build_encoder
 
 
@@ -109,6 +109,15 @@ def read_pretrained(
         published.teacher,
         published.left_out,
     )
+
+
+def weights_file(source: str | Path, local_files_only: bool = False) -> Path:
+    """Find the file with the weights of anything above, without reading it."""
+    path = resolve(source, local_files_only)
+    for folder in (path, path / "encoder"):
+        if (folder / SIZES).is_file():
+            return folder / WEIGHTS
+    return find_files(path).weights
 
 
 def read_sizes(

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from speechbrain_e2v.lobes.wavlm import WavLMEncoder
+from speechbrain_e2v.published.encoder_folder import load_encoder, save_encoder
 from speechbrain_e2v.training.checkpointing import AtomicCheckpointer
 
 HERE = Path(__file__).resolve().parent
@@ -58,8 +60,33 @@ def held_out(generated_corpus, tmp_path_factory):
     return path
 
 
-def run(folder, manifest, *, doom=None, ranks=1, **changes):
-    options = {**SMALL, **changes}
+VESPER = {
+    "embed_dim": 32,
+    "conv_channels": 16,
+    "depth": 2,
+    "pos_conv_width": 16,
+    "teacher_layers": "[2, 4]",
+    "crop_seconds": 1.0,
+    "max_seconds": 1.5,
+    "batch_seconds": 8,
+    "updates": 4,
+    "dropout": 0.1,
+    "log_interval": 1,
+    "device": "cpu",
+}
+
+
+def run(
+    folder,
+    manifest,
+    *,
+    doom=None,
+    ranks=1,
+    yaml="pretrain_tiny.yaml",
+    small=SMALL,
+    **changes,
+):
+    options = {**small, **changes}
     command = [sys.executable]
     if ranks > 1:
         command += ["-m", "torch.distributed.run", "--standalone"]
@@ -69,7 +96,7 @@ def run(folder, manifest, *, doom=None, ranks=1, **changes):
         command += [str(HERE / "doomed_run.py"), doom]
     else:
         command += [str(REPOSITORY / "train.py")]
-    command += ["hparams/pretrain_tiny.yaml", f"--manifests=['{manifest}']"]
+    command += [f"hparams/{yaml}", f"--manifests=['{manifest}']"]
     command += [f"--output_folder={folder}", "--noprogressbar"]
     command += [f"--{key}={value}" for key, value in options.items()]
     environment = {
@@ -190,3 +217,23 @@ def test_two_ranks_equal_one_with_accumulation(manifest, held_out, tmp_path):
         ours, theirs = checkpoint(one)[name], checkpoint(two)[name]
         for key, value in ours.items():
             torch.testing.assert_close(theirs[key], value, atol=1e-5, rtol=0)
+
+
+def test_vesper_on_two_ranks(manifest, tmp_path):
+    """As one with accumulation; what is masked and dropped out, too."""
+    torch.manual_seed(3)
+    encoder = WavLMEncoder(
+        embed_dim=32, num_heads=4, depth=4, conv_channels=16, pos_conv_width=16
+    )
+    teacher = save_encoder(tmp_path / "teacher", encoder, {})
+    options = {"yaml": "vesper_tiny.yaml", "small": VESPER, "teacher": teacher}
+    one, two = tmp_path / "one", tmp_path / "two"
+    finish(one, manifest, grad_accumulation_factor=2, **options)
+    finish(two, manifest, ranks=2, **options)
+    for a, b in zip(health(one), health(two), strict=True):
+        for key in ("loss", "loss_low", "loss_high", "loss_cross"):
+            assert b[key] == pytest.approx(a[key], rel=1e-5)
+    ours, theirs = (load_encoder(run / "encoder") for run in (one, two))
+    for name, value in ours.state_dict().items():
+        other = theirs.state_dict()[name]
+        torch.testing.assert_close(other, value, atol=1e-5, rtol=0)

@@ -16,7 +16,7 @@ import torch
 
 from speechbrain_e2v.cli import main as e2v
 from speechbrain_e2v.console import one_line_errors
-from speechbrain_e2v.downstream.upstreams import (
+from speechbrain_e2v.downstream.upstreams.encoder import (
     random_encoder,
     trained_encoder,
 )

@@ -22,11 +22,14 @@ from speechbrain_e2v.lobes.wav2vec1 import (
     GumbelQuantiser,
     Wav2vec1,
 )
+from speechbrain_e2v.lobes.wavlm import WavLMEncoder
 
 _OURS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "emotion2vec": (Emotion2vecEncoder, {"num_extra_tokens": 10}),
     "data2vec2-base": (Emotion2vecEncoder, {"num_extra_tokens": 0}),
     "data2vec-base": (Data2vec1Encoder, {}),
+    "vesper-4": (WavLMEncoder, {}),
+    "vesper-12": (WavLMEncoder, {"depth": 12}),
 }
 _LARGE = {
     "hidden_size": 1024,

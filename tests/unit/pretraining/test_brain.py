@@ -250,7 +250,8 @@ def test_a_skipped_update_is_in_no_figure(tmp_path):
         calls.append(1)
         loss = forward(*arguments)
         if len(calls) == 2:
-            brain.figures.add(torch.tensor(1e9), torch.tensor(1e9), 10**9)
+            broken = dict.fromkeys(("frame", "utterance"), torch.tensor(1e9))
+            brain.figures.add(broken, 10**9)
             loss = loss * float("nan")
         return loss
 

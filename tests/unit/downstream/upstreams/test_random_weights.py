@@ -34,8 +34,8 @@ def tiny(name):
         return WHISPER
     if name.endswith("wav2vec"):
         return {"width": 16}
-    ours = name in ("emotion2vec", "data2vec2-base", "data2vec-base")
-    return OURS if ours else HUGGINGFACE
+    ours = ("emotion2vec", "data2vec2-base", "data2vec-base", "vesper")
+    return OURS if name.startswith(ours) else HUGGINGFACE
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

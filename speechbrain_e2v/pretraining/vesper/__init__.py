@@ -1,0 +1,1 @@
+"""Vesper: a small encoder learns from two layers of a large, frozen one."""
