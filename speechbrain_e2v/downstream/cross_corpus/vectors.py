@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +18,11 @@ STANDARDISED = (TRAINING, EACH_CORPUS)
 class Vectors:
     """Utterance means, with what a trainer asks of a feature store.
 
-    ``folder`` is none: its name is the digest of what the vectors depend on.
+    ``digest`` is of what the vectors depend on.
     """
 
     rows: Mapping[str, NDArray]
-    folder: Path
+    digest: str
 
     @property
     def dim(self) -> int:
@@ -68,5 +67,5 @@ def joined_vectors(
             f"{corpus}/{name}": row
             for name, row in zip(names, vectors, strict=True)
         }
-        digest.update(f"|{corpus}|{store.folder.name}".encode())
-    return Vectors(rows, Path(digest.hexdigest()))
+        digest.update(f"|{corpus}|{store.digest}".encode())
+    return Vectors(rows, digest.hexdigest())
