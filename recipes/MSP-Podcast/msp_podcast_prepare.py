@@ -48,6 +48,7 @@ FOLDERS = ("Audios", "Audio")
 PARTS = {
     "Train": "train",
     "Validation": "valid",
+    "Development": "valid",
     "Test1": "test",
     "Test2": "test",
 }
@@ -109,6 +110,14 @@ def parse(data_folder: Path) -> Iterator[Utterance]:
         )
 
 
+def parse_labelled(data_folder: Path) -> Iterator[Utterance]:
+    """Yield every segment with its label; Test2 with one to leave it out."""
+    for segment in parse(data_folder):
+        unused = segment.extra["part"] == "Test2"
+        label = "Test2" if unused else segment.extra["label"]
+        yield replace(segment, emo_raw=label)
+
+
 def parse_rated(data_folder: Path) -> Iterator[Utterance]:
     """Yield every segment; those of Test2 with a label to leave them out."""
     for segment in parse(data_folder):
@@ -168,6 +177,15 @@ RATED = Corpus(
     label_files=(f"**/{TABLE}",),
     scales=dict.fromkeys(RATINGS, (1, 7)),
 )
+LABELLED = Corpus(
+    name="MSP-Podcast",
+    lang="en",
+    classes=tuple(name for name in EMOTIONS.values() if name != "other"),
+    # other, and no agreement: as in the challenges of 2024 and 2025
+    label_map={**EMOTIONS, "O": None, "X": None, "Test2": None},
+    parse=parse_labelled,
+    label_files=(f"**/{TABLE}",),
+)
 CORPUS = Corpus(
     name="MSP-Podcast",
     lang="en",
@@ -178,6 +196,7 @@ CORPUS = Corpus(
     parse=parse,
     label_files=(f"**/{TABLE}",),
     rated=RATED,
+    labelled=LABELLED,
 )
 
 if __name__ == "__main__":

@@ -64,6 +64,8 @@ class Corpus:
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     # The same corpus for regression: every rated utterance, with scales.
     rated: "Corpus | None" = None
+    # The same corpus for classification, where this one is for pre-training.
+    labelled: "Corpus | None" = None
 
     def __post_init__(self) -> None:
         targets = {name for name in self.label_map.values() if name is not None}

@@ -49,7 +49,11 @@ class Classification:
     def run(self, corpus: Corpus, experiment: Experiment) -> dict:
         """Run the experiment; writes and gives ``results.json``."""
         data = prepare_data(
-            corpus, experiment, _labelled, self.inputs, ("classifier",)
+            corpus.labelled or corpus,
+            experiment,
+            _labelled,
+            self.inputs,
+            ("classifier",),
         )
         about = {
             "task": f"emotion classification, {self.inputs.name}",

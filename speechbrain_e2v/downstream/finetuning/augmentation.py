@@ -123,3 +123,27 @@ class GeneratedReverb(nn.Module):
         room = torch.cat([torch.ones(1), tail])
         room = room.to(waveforms)[None, :, None]
         return reverberate(waveforms[..., None], room, "avg").squeeze(-1)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A piece of each utterance, at most so many seconds, drawn anew.
+
+    >>> [wav], _ = Crop(0.05)([torch.ones(16000)], torch.eye(1))
+    >>> len(wav)
+    800
+    """
+
+    seconds: float
+
+    def __call__(
+        self, waveforms: list[Tensor], targets: Tensor
+    ) -> tuple[list[Tensor], Tensor]:
+        """Cut what is longer; targets stay."""
+        length = max(round(self.seconds * SAMPLE_RATE), MIN_SAMPLES)
+        draws = torch.rand(len(waveforms))
+        cut = []
+        for wav, draw in zip(waveforms, draws.tolist(), strict=True):
+            first = int(draw * max(0, len(wav) - length + 1))
+            cut.append(wav[first : first + length])
+        return cut, targets

@@ -21,8 +21,7 @@ class TunableCorpus:
     """What a fold's training needs of the corpus, and where it starts from.
 
     ``encoder`` itself is never changed: each fold trains a copy. ``dim`` is
-    the width of what a head gets of ``layer``. Waveforms longer than
-    ``max_seconds`` are cut in training.
+    the width of what a head gets of ``layer``.
     """
 
     def __init__(

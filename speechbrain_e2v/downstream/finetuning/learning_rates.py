@@ -11,6 +11,7 @@ from speechbrain_e2v.downstream.finetuning.what_trains import (
     FRONTEND,
     block_of,
 )
+from speechbrain_e2v.pretraining.schedules import whole_updates
 
 OPENS = "opens_at"
 """Key of a parameter group: the update before which it stays as it is."""
@@ -117,3 +118,15 @@ def _trained(
     for name, parameter in module.named_parameters():
         if parameter.requires_grad and block in (None, block_of(name)):
             yield parameter
+
+
+def constant(
+    update: int, peak: float, total: int, warmup: float | str = 0
+) -> float:
+    """Linear warm-up, then the peak.
+
+    >>> constant(3, 1.0, 100), constant(3, 1.0, 100, warmup="6 %")
+    (1.0, 0.5)
+    """
+    rise = whole_updates("warmup", warmup, total)
+    return peak * min(1.0, update / rise) if rise else peak

@@ -1,6 +1,7 @@
 """How a fold is fine-tuned, for classes and ratings alike."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -77,7 +78,8 @@ class FineTuningSettings:
     def describe(self) -> dict:
         """What decides the result, for ``results.json``."""
         kept = {
-            name: value
+            # json has no infinity, which max_grad_norm may be
+            name: None if value == math.inf else value
             for name, value in self.run_options.items()
             if name not in _WITHOUT_EFFECT
         }
