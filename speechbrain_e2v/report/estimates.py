@@ -66,13 +66,13 @@ def upstream_sizes(name: str) -> Sizes | None:
 def job_cost(
     cell: Cell, length: tuple[int, float], epochs: int | None
 ) -> Cost | None:
-    """Of a cell's job, None where the sizes are not known.
+    """Of a cell's job, None where the sizes are not known, as of a network.
 
     ``length`` is that of :func:`corpus_seconds`. A probe on utterance means,
     and a network on one vector an utterance, cost nothing beside features.
     """
     sizes = _sizes_of(cell)
-    if cell.job is None or sizes is None:
+    if cell.job is None or sizes is None or cell.row.yaml:
         return None
     utterances, seconds = length
     weighted = cell.column.experiment.features == "weighted"

@@ -5,6 +5,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -49,7 +50,8 @@ class TableRow(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     ``setting`` picks the paper's number where a model has several; ``quoted``
     says why there is no command, ``approximate`` in what one differs.
-    ``encoder`` is a source of one's own.
+    ``encoder`` is a source of one's own, ``source`` the option of the recipe
+    that takes one: ``vectors`` have to be given, there are no usual ones.
     """
 
     model: str
@@ -62,6 +64,7 @@ class TableRow(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     approximate: str = ""
     quoted: str = ""
     encoder: str = ""
+    source: Literal["encoder", "vectors"] = "encoder"
 
     @property
     def label(self) -> str:

@@ -159,7 +159,15 @@ def _why_not(
         return f"{QUOTED}: no upstream {heard} here"
     if not row.encoder and not choice.takes(row):
         return NOT_ASKED
+    if row.source == "vectors" and not _source(row, choice):
+        return f"{QUOTED}: give --upstreams {row.label}=VECTORS"
     return "" if corpora[column.experiment.corpus] else NO_DATA
+
+
+def _source(row: TableRow, choice: Choice) -> str:
+    """Of an upstream, where it is not the usual one."""
+    given = choice.upstreams or {}
+    return row.encoder or given.get(row.name) or given.get(row.upstream, "")
 
 
 def _network(row: TableRow, column: Column, options: JobOptions) -> Path | None:
@@ -191,12 +199,12 @@ def _job(
         yaml = options.probes / f"{choice.probe}.yaml"
         epochs = choice.probe != "logistic"
     words: list[object] = []
-    source = row.encoder or (choice.upstreams or {}).get(row.upstream, "")
+    source = _source(row, choice)
     if column.experiment.hears:
         if row.upstream:
             words += ["--upstream", row.upstream]
         if source:
-            words += ["--encoder", source]
+            words += [f"--{row.source}", source]
     words += options_as_words({**column.experiment.options, **row.options})
     words += options.training(epochs)
     features = _features(row, column)

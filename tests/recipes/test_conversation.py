@@ -154,6 +154,30 @@ def test_every_label_is_context(trees, tmp_path):
     assert sum(published.values()) == 4043
 
 
+def test_speech_of_two_upstreams_beside_text(run, tmp_path):
+    """A cell of Table 6: vectors are made on the way, from one name."""
+    pytest.importorskip("opensmile")
+    transformers = pytest.importorskip("transformers")
+    config = transformers.Wav2Vec2Config(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=8, conv_dim=[8] * 7, num_conv_pos_embeddings=4,
+        num_conv_pos_embedding_groups=2,
+    )  # fmt: skip
+    transformers.Wav2Vec2Model(config).save_pretrained(tmp_path / "model")
+    extractor = transformers.Wav2Vec2FeatureExtractor()
+    extractor.save_pretrained(tmp_path / "model")
+    results, _ = run(
+        "IEMOCAP", "--upstream", "egemaps-wav2vec2", "--source",
+        str(tmp_path / "model"), "--network", "merged", "--inputs",
+        "speech+pieces", "--vocab_size", "40", speech=False,
+    )  # fmt: skip
+    assert results["corpus"] == "IEMOCAP conversation, speech+text"
+    assert results["classifier"]["network"]["name"] == "MergedTurnsNetwork"
+    heard = results["upstream"]
+    assert heard["kind"] == "eGeMAPS functionals and wav2vec2-base-960h"
+    assert heard["text"]["kind"]
+
+
 def test_iemocap_end_to_end(run, capsys):
     results, folder = run("IEMOCAP", "--seeds", "[1, 2]")
     assert json.loads((folder / "results.json").read_text()) == results

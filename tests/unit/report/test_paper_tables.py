@@ -155,11 +155,39 @@ def test_conversations_take_networks_and_inputs(options, tmp_path):
     }
     assert list(text) == ["timeline", "merged", "routed"]
     assert "--inputs bert --network merged" in text["merged"]
+    shi = [c for c in cells if c.row.name == "merged" and c.job]
+    assert [c.column.name for c in shi] == ["speech", "text", "speech+text"]
+    for cell, heard in zip(shi, (True, False, True), strict=True):
+        command = " ".join(cell.job.command)
+        assert ("--upstream egemaps-wav2vec2" in command) == heard
     mine = [cell for cell in cells if cell.features == "mine"]
     assert [cell.column.name for cell in mine] == ["speech", "speech+text"]
     assert "conversation.yaml" in mine[0].job.command[1]
     outputs = [cell.job.output for cell in cells if cell.job]
     assert len(set(outputs)) == len(outputs)
+
+
+def test_networks_and_vectors_of_others(options, tmp_path):
+    corpora = defaultdict(lambda: [tmp_path])
+    choice = Choice({"dst": "", "mstr": ""}, {}, [], "paper")
+    cells = table_cells("2", read_table("2")[1], choice, corpora, options)
+    jobs = {cell.row.name: cell.job for cell in cells if cell.job}
+    assert list(jobs) == ["mstr", "dst"]
+    assert {job_cost(cell, (1, 1.0), None) for cell in cells} == {None}
+    assert jobs["dst"].command[1].endswith("IEMOCAP/hparams/dst.yaml")
+    assert "--upstream wavlm-large" in " ".join(jobs["dst"].command)
+    for given, words in (("", ""), ("openl3.npz", "--vectors openl3.npz")):
+        choice = Choice({"l3-net": given, "query2emo": ""}, {}, [], "paper")
+        cells = table_cells("5", read_table("5")[1], choice, corpora, options)
+        found = {c.row.name: c for c in cells if c.why != "not run"}
+        assert "probes/query2emo.yaml" in found["query2emo"].job.command[1]
+        row = found["l3-net"]
+        if given:
+            assert f"--upstream precomputed {words}" in " ".join(
+                row.job.command
+            )
+        else:
+            assert row.why == "quoted: give --upstreams l3-net=VECTORS"
 
 
 def test_costs_by_hand(options, tmp_path):
