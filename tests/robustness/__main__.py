@@ -21,7 +21,7 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = "1"  # trials are forks: no threads before them
 
 from robustness.changes import try_changes
-from robustness.commands import commands
+from robustness.commands import Command, commands
 from robustness.corpora import Recipe, corpora, recipe_for, try_recipe
 from robustness.crashes import try_crashes, try_together
 from robustness.disks import can_mount, try_disks
@@ -33,14 +33,15 @@ from robustness.report import Row, numbers, page
 from robustness.trial import apart, output_to
 from robustness.workspace import build, build_checkpoints
 
-PARTS = ("fuzz", "crashes", "together", "disks", "changes", "corpora")
-PARTS += ("padded",)
+PARTS = ("fuzz", "padded", "crashes", "together", "disks", "changes")
+PARTS += ("corpora",)
 CACHING = ("extract", "timeline", "manifest", "pretraining", "probe")
 CACHING += ("reproduce",)
 BATCHES_A_TASK = 25
 
 Outcome = tuple[Counter, list[str]]
 Task = tuple[str, str, Callable[..., Outcome]]
+Named = Iterator[tuple[str, Callable[..., Outcome]]]
 
 
 def main() -> int:
@@ -57,6 +58,7 @@ def main() -> int:
             # Apart: later forks need none of the threads that it starts.
             apart(partial(build_checkpoints, workspace))
         tasks = list(_tasks(options, workspace, Path(folder)))
+        order = {task[:2]: number for number, task in enumerate(tasks)}
         with ProcessPoolExecutor(
             options.jobs, multiprocessing.get_context("fork")
         ) as pool:
@@ -77,11 +79,13 @@ def main() -> int:
                 for fault in found[: options.show]:
                     print(f"    {fault}")
                 sys.stdout.flush()
-    order = {task[:2]: number for number, task in enumerate(tasks)}
-    rows.sort(key=lambda row: order[row.part, row.name])
+                if options.report:
+                    rows.sort(key=lambda row: order[row.part, row.name])
+                    left = len(tasks) - number
+                    options.report.write_text(
+                        page(rows, minutes, left), "utf-8"
+                    )
     minutes = (time.monotonic() - started) / 60
-    if options.report:
-        options.report.write_text(page(rows, minutes), "utf-8")
     print(f"{faults} faults in {minutes:.1f} minutes")
     return 1 if faults else 0
 
@@ -118,49 +122,74 @@ def _options() -> argparse.Namespace:
 def _tasks(
     options: argparse.Namespace, workspace: Path, folder: Path
 ) -> Iterator[Task]:
-    """Part, name and what is done in a folder of its own; long ones first."""
-    parts = options.parts.split(",")
+    """Part, name and what is done in a folder of its own."""
     tried = [
         command
         for command in commands()
         if options.only in command.name
         and (command.short or options.long_points)
     ]
-    tried.sort(key=lambda command: command.short)
+    makers = {
+        "fuzz": partial(_fuzz, options, workspace),
+        "padded": partial(_padded_batches, options, workspace),
+        "crashes": partial(_crashes, options, workspace, tried),
+        "together": partial(_each, try_together, workspace, tried),
+        "disks": partial(_disks, workspace, tried, folder / "mount"),
+        "changes": partial(
+            _each,
+            try_changes,
+            workspace,
+            [c for c in tried if c.name.startswith(CACHING)],
+        ),
+        "corpora": partial(_corpora, options, workspace),
+    }
+    for part in options.parts.split(","):
+        for name, run in makers[part]():
+            yield part, name, run
+
+
+def _each(
+    attempt: Callable[..., Outcome], workspace: Path, tried: list[Command]
+) -> Named:
     for command in tried:
-        name = command.name
-        if "crashes" in parts:
-            points = options.points if command.short else options.long_points
-            run = partial(try_crashes, command, workspace, points=points)
-            yield "crashes", name, run
-        if "together" in parts:
-            yield "together", name, partial(try_together, command, workspace)
-        if "changes" in parts and name.startswith(CACHING):
-            yield "changes", name, partial(try_changes, command, workspace)
-    if "disks" in parts:
-        if can_mount(folder / "mount"):
-            for command in tried:
-                run = partial(try_disks, command, workspace)
-                yield "disks", command.name, run
-        else:
-            print("disks    left out: no disk can be mounted here")
-    if "fuzz" in parts:
-        for kind in kinds(workspace):
-            if options.only in kind.file:
-                run = partial(try_kind, kind, workspace, trials=options.trials)
-                yield "fuzz", kind.file, run
-    if "corpora" in parts:
-        encoder = options.encoder or workspace / "encoder"
-        for name in corpora(options.data):
-            made = partial(recipe_for, name, options.data, encoder)
-            points = options.points or 6
-            yield "corpora", name, partial(_recipe, made, points)
-            yield "corpora", f"{name}, exported", partial(_exports, made)
-    if "padded" in parts:
-        for first in range(0, options.batches, BATCHES_A_TASK):
-            last = min(first + BATCHES_A_TASK, options.batches)
-            run = partial(_padded, workspace, range(first, last))
-            yield "padded", "batches", run
+        yield command.name, partial(attempt, command, workspace)
+
+
+def _fuzz(options: argparse.Namespace, workspace: Path) -> Named:
+    for kind in kinds(workspace):
+        if options.only in kind.file:
+            run = partial(try_kind, kind, workspace, trials=options.trials)
+            yield kind.file, run
+
+
+def _crashes(
+    options: argparse.Namespace, workspace: Path, tried: list[Command]
+) -> Named:
+    for command in tried:
+        points = options.points if command.short else options.long_points
+        run = partial(try_crashes, command, workspace, points=points)
+        yield command.name, run
+
+
+def _disks(workspace: Path, tried: list[Command], mount: Path) -> Named:
+    if can_mount(mount):
+        yield from _each(try_disks, workspace, tried)
+    else:
+        print("disks    left out: no disk can be mounted here")
+
+
+def _corpora(options: argparse.Namespace, workspace: Path) -> Named:
+    encoder = options.encoder or workspace / "encoder"
+    for name in corpora(options.data):
+        made = partial(recipe_for, name, options.data, encoder)
+        yield name, partial(_recipe, made, options.long_points)
+        yield f"{name}, exported", partial(_exports, made)
+
+
+def _padded_batches(options: argparse.Namespace, workspace: Path) -> Named:
+    for first in range(0, options.batches, BATCHES_A_TASK):
+        last = min(first + BATCHES_A_TASK, options.batches)
+        yield "batches", partial(_padded, workspace, range(first, last))
 
 
 def _memory() -> str | None:

@@ -43,8 +43,8 @@ def together(rows: list[Row]) -> list[Row]:
     return list(found.values())
 
 
-def page(rows: list[Row], minutes: float) -> str:
-    """Markdown of the counts."""
+def page(rows: list[Row], minutes: float, left: int = 0) -> str:
+    """Markdown of the counts; `left` tasks are to be done yet."""
     lines = [
         HEAD.format(
             command="python -m robustness " + " ".join(sys.argv[1:]),
@@ -61,6 +61,8 @@ def page(rows: list[Row], minutes: float) -> str:
         counts = numbers(row.counts)
         lines.append(f"| {row.part} | `{row.name}` | {counts} | {row.faults} |")
     lines.append("")
+    if left:
+        lines.append(f"**Unfinished**: {left} tasks are left.\n")
     for part in dict.fromkeys(row.part for row in rows):
         mine = [row for row in rows if row.part == part]
         tried = sum(_trials(row.counts) for row in mine)
