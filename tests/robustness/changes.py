@@ -23,7 +23,8 @@ from speechbrain_e2v.published.encoder_folder import save_encoder
 
 FRAMES = "frames.npy"
 Change = Callable[[Path], None]
-FOLDERS = ("speech", "project/corpus")
+CORPORA = ("project/corpus", "corpora/calls")
+FOLDERS = ("speech", *CORPORA)
 
 
 def replaced(here: Path) -> None:
@@ -53,14 +54,16 @@ def added(here: Path) -> None:
     """A recording more."""
     for folder in FOLDERS:
         soundfile.write(here / folder / "zz.wav", noise(9000, 55), 16000)
-    with open(here / "project/corpus/labels.csv", "a") as file:
-        file.write("zz.wav,x,0\n")
+    for corpus in CORPORA:
+        with open(here / corpus / "labels.csv", "a") as file:
+            file.write("zz.wav,x,0\n")
 
 
 def relabelled(here: Path) -> None:
     """An utterance of another class."""
-    path = here / "project/corpus/labels.csv"
-    path.write_text(path.read_text().replace("u01.wav,y", "u01.wav,z"))
+    for corpus in CORPORA:
+        path = here / corpus / "labels.csv"
+        path.write_text(path.read_text().replace("u01.wav,y", "u01.wav,x"))
 
 
 def shrunken(here: Path) -> None:

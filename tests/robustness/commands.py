@@ -144,7 +144,7 @@ def commands() -> list[Command]:
         + ("-o", "OUT/table.md", "OUT/table.csv"),
     }
     found = [Command(name, words) for name, words in tried.items()]
-    reproduce = ("reproduce", "--data_root", "HERE/project", *encoder)
+    reproduce = ("reproduce", "--data_root", "HERE/corpora", *encoder)
     reproduce += ("--corpora", "Custom", "--floors", "constant")
     reproduce += ("--probe", "logistic", "--allow_partial", "--device", "cpu")
     reproduce += ("--protocols", "paper")

@@ -56,10 +56,14 @@ def build(folder: Path) -> None:
     list(models(published))
     (folder / "project").mkdir()
     write_run(folder / "project")
-    rows = [f"u{n:02d}.wav,{'xyz'[n % 3]},{n % 4}" for n in range(12)]
-    corpus = folder / "project/corpus"
-    text = "\n".join(["path,label,speaker", *rows, ""])
-    (corpus / "labels.csv").write_text(text)
+    write_table(folder / "project/corpus", "xyz")
+    # Large enough for ten folds, in each of which every class is validated.
+    calls = folder / "corpora/calls"
+    calls.mkdir(parents=True)
+    for number in range(60):
+        clip = noise(3200 + 10 * number, number)
+        soundfile.write(calls / f"u{number:02d}.wav", clip, 16000)
+    write_table(calls, "xy")
     shutil.copytree(RESULTS, folder / "results")
     quiet(["manifest", str(speech), "-o", str(folder / "speech.json")])
     encoder = ["--encoder", str(folder / "encoder")]
@@ -68,6 +72,17 @@ def build(folder: Path) -> None:
             ["extract", str(speech), *encoder, "--format", kind]
             + ["-o", str(folder / kind)]
         )
+
+
+def write_table(corpus: Path, classes: str) -> None:
+    """``labels.csv`` of the clips of a folder: classes in turn, 4 speakers."""
+    names = sorted(path.name for path in corpus.glob("*.wav"))
+    rows = [
+        f"{name},{classes[number % len(classes)]},{number % 4}"
+        for number, name in enumerate(names)
+    ]
+    text = "\n".join(["path,label,speaker", *rows, ""])
+    (corpus / "labels.csv").write_text(text)
 
 
 def build_checkpoints(folder: Path) -> None:
