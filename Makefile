@@ -37,10 +37,11 @@ test: $(INSTALLED_TEST)
 	    --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # TRIALS a kind of file, POINTS of every command at which it is killed (0: all),
-# BATCHES padded ones; the seeds are fixed.
+# BATCHES padded ones; the seeds are fixed. It goes on where it was stopped.
 fuzz: $(INSTALLED_TEST)
 	PYTHONPATH=.:tests $(BIN)/python -m robustness --trials $(TRIALS) \
-	    --points $(POINTS) --batches $(BATCHES) --report docs/reliability.md
+	    --points $(POINTS) --batches $(BATCHES) \
+	    --counts results/robustness.jsonl --report docs/reliability.md
 
 install: $(INSTALLED)
 

@@ -42,8 +42,8 @@ def read_table(
     The header must have ``columns``; others are kept.
 
     Raises ValueError for a column that is missing or there twice, a row with
-    too few or too many fields, or text that is not UTF-8, naming the file and
-    the line.
+    too few or too many fields, no row at all, or text that is not UTF-8, naming
+    the file and the line.
 
     >>> path = getfixture("tmp_path") / "labels.csv"
     >>> _ = path.write_text('file,label\\na.wav,"sad, very"\\n')
@@ -65,6 +65,7 @@ def read_table(
                 f"{path}: the columns {twice} are there more than once; keep "
                 "one of each"
             )
+        empty = True
         for row in reader:
             if None in row or None in row.values():
                 raise ValueError(
@@ -72,6 +73,9 @@ def read_table(
                     "fields; put quotes around text that has commas"
                 )
             yield reader.line_num, row
+            empty = False
+        if empty:
+            raise ValueError(f"{path} has a header and no row")
     except csv.Error as error:
         raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
 

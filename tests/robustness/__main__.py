@@ -1,7 +1,8 @@
 """`python -m robustness`: damage, kill and starve every command; count.
 
 Faults are listed one a line; the exit status is 1 when there is any. With
---report, the counts become docs/reliability.md. Trial and batch numbers are
+--report, the counts become docs/reliability.md, also while it runs; with
+--counts a run that was stopped goes on. Trial and batch numbers are
 seeds: what failed once fails again, also alone (--only).
 """
 
@@ -29,7 +30,7 @@ from robustness.exports import try_exports
 from robustness.fuzz import try_kind
 from robustness.kinds import kinds
 from robustness.padded import try_padded
-from robustness.report import Row, numbers, page
+from robustness.report import Row, commit, note, numbers, page, read_counts
 from robustness.trial import apart, output_to
 from robustness.workspace import build, build_checkpoints
 
@@ -59,32 +60,47 @@ def main() -> int:
             apart(partial(build_checkpoints, workspace))
         tasks = list(_tasks(options, workspace, Path(folder)))
         order = {task[:2]: number for number, task in enumerate(tasks)}
+        if options.counts:
+            rows = [
+                row
+                for row in read_counts(options.counts)
+                if row[:2] in order and row.settings == _size(options, row.part)
+            ]
+        done = {row[:2] for row in rows}
+        left = [task for task in tasks if task[:2] not in done]
         with ProcessPoolExecutor(
             options.jobs, multiprocessing.get_context("fork")
         ) as pool:
             running = {
                 pool.submit(_done, run, Path(folder, f"{number}")): (part, name)
-                for number, (part, name, run) in enumerate(tasks)
+                for number, (part, name, run) in enumerate(left)
             }
-            for number, future in enumerate(as_completed(running), start=1):
+            before = started
+            for future in as_completed(running):
                 part, name = running[future]
                 counts, found = future.result()
-                rows.append(Row(part, name, counts, len(found)))
+                now = time.monotonic()
+                row = Row(
+                    *(part, name, counts, len(found)),
+                    *(_size(options, part), commit(), (now - before) / 60),
+                )
+                before = now
+                rows.append(row)
                 faults += len(found)
-                minutes = (time.monotonic() - started) / 60
                 print(
-                    f"[{number}/{len(tasks)}, {minutes:.1f} min] {part:<8} "
-                    f"{name:<32} {len(found)} faults; {numbers(counts)}"
+                    f"[{len(rows)}/{len(tasks)}, {(now - started) / 60:.1f} "
+                    f"min] {part:<8} {name:<32} {len(found)} faults; "
+                    f"{numbers(counts)}"
                 )
                 for fault in found[: options.show]:
                     print(f"    {fault}")
                 sys.stdout.flush()
+                if options.counts:
+                    note(options.counts, row)
                 if options.report:
-                    rows.sort(key=lambda row: order[row.part, row.name])
-                    left = len(tasks) - number
-                    options.report.write_text(
-                        page(rows, minutes, left), "utf-8"
-                    )
+                    rows.sort(key=lambda row: order[row[:2]])
+                    text = page(rows, len(tasks) - len(rows))
+                    options.report.write_text(text, "utf-8")
     minutes = (time.monotonic() - started) / 60
     print(f"{faults} faults in {minutes:.1f} minutes")
     return 1 if faults else 0
@@ -115,8 +131,23 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--show", type=int, default=5, help="faults a line")
+    parser.add_argument(
+        "--counts",
+        type=Path,
+        help="file of counts: what is in it without faults is not tried again",
+    )
     parser.add_argument("--report", type=Path)
     return parser.parse_args()
+
+
+def _size(options: argparse.Namespace, part: str) -> str:
+    """How much of a part is asked for."""
+    sizes = {
+        "fuzz": (options.trials,),
+        "crashes": (options.points, options.long_points),
+        "corpora": (options.long_points, str(options.data)),
+    }
+    return " ".join(map(str, sizes.get(part, ())))
 
 
 def _tasks(
@@ -189,7 +220,10 @@ def _corpora(options: argparse.Namespace, workspace: Path) -> Named:
 def _padded_batches(options: argparse.Namespace, workspace: Path) -> Named:
     for first in range(0, options.batches, BATCHES_A_TASK):
         last = min(first + BATCHES_A_TASK, options.batches)
-        yield "batches", partial(_padded, workspace, range(first, last))
+        yield (
+            f"batches {first} to {last - 1}",
+            partial(_padded, workspace, range(first, last)),
+        )
 
 
 def _memory() -> str | None:

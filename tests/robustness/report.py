@@ -1,15 +1,18 @@
 """Counts of a run of the harness as a page of the documentation."""
 
 import datetime
+import json
 import os
+import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import NamedTuple
 
 HEAD = """# Reliability
 
 Written by `{command}` on {date}
-({machine}, Python {python}), {minutes} minutes.
+({machine}, Python {python}), {minutes} minutes, of {commits}.
 A fault is a traceback or an error that nothing understood, more than 1 GiB or
 10 s of a processor, a status without a word, half an output, something left
 behind; damage that digests, sums or announced lengths show, accepted with
@@ -29,13 +32,42 @@ class Row(NamedTuple):
     name: str
     counts: Counter
     faults: int
+    settings: str = ""
+    """How much was asked for: a run with others counts anew."""
+    commit: str = ""
+    minutes: float = 0.0
+    """Since the row before."""
+
+
+def read_counts(path: Path) -> list[Row]:
+    """Rows of an earlier run; those with faults are to be tried again."""
+    if not path.is_file():
+        return []
+    rows = [Row(*json.loads(line)) for line in path.read_text().splitlines()]
+    rows = [row._replace(counts=Counter(row.counts)) for row in rows]
+    return [row for row in rows if not row.faults]
+
+
+def note(path: Path, row: Row) -> None:
+    """Keep a row."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def commit() -> str:
+    """What is tried; with a + when it is changed."""
+    command = ("git", "describe", "--always", "--exclude=*", "--dirty=+")
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.stdout.strip() or "unknown"
 
 
 def together(rows: list[Row]) -> list[Row]:
-    """Sum rows of the same name, of a largest number keep the largest."""
+    """Sum the batches; of a largest number keep the largest."""
     found: dict[tuple[str, str], Row] = {}
     for row in rows:
-        key = row.part, row.name
+        name = row.name.partition(" ")[0] if row.part == "padded" else row.name
+        key = row.part, name
         old = found.get(key, Row(*key, Counter(), 0))
         found[key] = Row(
             *key, _sum(old.counts, row.counts), old.faults + row.faults
@@ -43,7 +75,7 @@ def together(rows: list[Row]) -> list[Row]:
     return list(found.values())
 
 
-def page(rows: list[Row], minutes: float, left: int = 0) -> str:
+def page(rows: list[Row], left: int = 0) -> str:
     """Markdown of the counts; `left` tasks are to be done yet."""
     lines = [
         HEAD.format(
@@ -52,12 +84,12 @@ def page(rows: list[Row], minutes: float, left: int = 0) -> str:
             machine=f"{os.uname().sysname} {os.uname().machine}, "
             f"{os.cpu_count()} cores",
             python=sys.version.split()[0],
-            minutes=round(minutes),
+            minutes=round(sum(row.minutes for row in rows)),
+            commits=", ".join(dict.fromkeys(row.commit for row in rows)),
         )
         + "| part | what | counts | faults |\n|---|---|---|---:|"
     ]
-    rows = together(rows)
-    for row in rows:
+    for row in together(rows):
         counts = numbers(row.counts)
         lines.append(f"| {row.part} | `{row.name}` | {counts} | {row.faults} |")
     lines.append("")

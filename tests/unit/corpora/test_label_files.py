@@ -54,6 +54,7 @@ def test_read_table_keeps_quoted_text(tmp_path):
         (b"file,b\n1\n", "line 2: not 2 fields"),
         (b"file,b\n1,2\n1,2,3\n", "line 3: not 2 fields"),
         (b"file,b\n\xff\xfe,1\n", "not UTF-8"),
+        (b"file,b\n\n", "no row"),
     ],
 )
 def test_bad_tables_are_named(content, message, tmp_path):
