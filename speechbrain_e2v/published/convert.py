@@ -62,6 +62,11 @@ def convert(
             "an encoder folder."
         )
     parity = fingerprint(model.encoder, model.head)
+    if not math.isfinite(parity["features"]["std"]):
+        raise ValueError(
+            f"{source}: its encoder's features are not finite: the file is "
+            "damaged or its training had diverged."
+        )
     with _place(destination, layout) as place:
         _write(place, layout, model)
         _demand_equal(place, layout, parity)

@@ -174,6 +174,17 @@ def test_a_failed_conversion_leaves_nothing(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["broken.pt"]
 
 
+def test_features_that_overflow_are_said(tmp_path):
+    student, _ = tiny_pair()
+    for name, value in student.encoder.named_parameters():
+        if value.dim() > 1 and name.startswith("frontend"):
+            value.data *= 1e20
+    source = write_fairseq(tmp_path / "tiny.pt", student)
+    with pytest.raises(ValueError, match="features are not finite"):
+        run(source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_wrong_destinations_are_found_before_reading(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(ValueError, match="is a file; a folder is written"):
