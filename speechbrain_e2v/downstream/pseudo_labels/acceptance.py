@@ -18,6 +18,7 @@ POLARITY = {
     "sad": "negative",
 }
 """Sentiment that a text must have; any will do for the other classes."""
+_UNKNOWN = "unknown"  # of the nine; it teaches nobody anything
 SENTIMENTS = ("negative", "neutral", "positive")
 
 
@@ -147,6 +148,8 @@ class Acceptance:
         called = NINE[label]
         if other != label:
             return f"second teacher says {NINE[other]}"
+        if called == _UNKNOWN:
+            return "the teacher does not know"
         least = self.thresholds[called]
         if least is None:
             return "no confidence of this class is precise enough"

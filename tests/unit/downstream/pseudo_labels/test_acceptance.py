@@ -65,6 +65,11 @@ def test_text_must_agree_where_a_class_has_a_sentiment():
     }
 
 
+def test_unknown_is_never_believed():
+    found = Acceptance(HALF).judge(Opinions("a", [table(("unknown", 0.99))]))
+    assert reasons(found) == {"a": "the teacher does not know"}
+
+
 def test_calibrated_thresholds_keep_their_precision():
     sure = [0.95, 0.9, 0.85, 0.8, 0.8, 0.7]
     truth = ["sad", "sad", "angry", "sad", "sad", "angry"]
