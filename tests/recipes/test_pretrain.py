@@ -362,8 +362,8 @@ def test_the_front_door_is_short_and_is_what_a_run_keeps(corpus, tmp_path):
     assert (tmp_path / "run/train.py").read_text("utf-8") == text
     assert len(text.splitlines()) <= 60
     steps = ["load_pretraining", "ddp_init_group", "prepare_data"]
-    steps += ["create_experiment_directory", "DistillationBrain"]
-    steps += ["brain.fit", "export_encoder"]
+    steps += ["create_experiment_directory", 'hparams["brain"]']
+    steps += ["start_weights", "brain.fit", "export_encoder"]
     body = text[text.index("def main") :]
     places = [body.index(f"{step}(") for step in steps]
     assert places == sorted(places)
@@ -483,7 +483,8 @@ def test_a_changed_run_is_refused_and_left_alone(corpus, tmp_path):
     fewer = shutil.copytree(corpus, tmp_path / "fewer")
     sorted(fewer.glob("*.wav"))[0].unlink()
     shorter = manifest(fewer, tmp_path / "fewer.json")
-    told = r"manifests 16 utterances \(\w+\) -> 15 utterances \(\w+\);"
+    told = r"manifests 16 utterances \(\w+\) -> 15 utterances \(\w+\), audio "
+    told += r"16 files \(\w+\) -> 15 files \(\w+\);"
     with pytest.raises(SystemExit, match=told):
         train(tmp_path / "run", [shorter])
     assert shown(tmp_path / "run") == before
