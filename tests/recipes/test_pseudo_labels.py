@@ -13,13 +13,19 @@ from speechbrain_e2v.corpora.manifest import read_manifest, write_manifest
 from speechbrain_e2v.corpora.prepare import prepare
 from speechbrain_e2v.downstream.evaluation import Posteriors
 from speechbrain_e2v.downstream.pseudo_labels import rounds
-from speechbrain_e2v.downstream.pseudo_labels.nine_classes import NINE
+from speechbrain_e2v.downstream.pseudo_labels.nine_classes import (
+    NINE,
+    with_nine_tokens,
+)
 from speechbrain_e2v.downstream.run import downstream
 from speechbrain_e2v.inference.classifier_folder import write_classifier
+from speechbrain_e2v.inference.own_encoder import published_head
 from speechbrain_e2v.inference.trained import classifier_from_published
 from speechbrain_e2v.published.encoder_folder import save_encoder
 from speechbrain_e2v.published.head import NINE_TOKENS
-from tests.recipes.fake_corpora import RECIPES, recipe
+from speechbrain_e2v.published.load import Pretrained
+from speechbrain_e2v.published.write import write_funasr
+from tests.recipes.fake_corpora import RECIPES, recipe, resd
 
 FILES = ("round.json", "audit.json", "judgements.csv", "labels.csv",
          "classes.txt", "manifest/all.json")  # fmt: skip
@@ -105,6 +111,33 @@ def test_a_round_killed_and_run_again_is_the_same(
     assert len(calls) == done and content(cut) == content(whole)
 
 
+def test_two_teachers_and_texts(teacher, manifests, tmp_path, capsys):
+    other = tiny_trained(gain=20.0)
+    for parameter in other.classifier.output_layer.parameters():
+        parameter.data = parameter.data.roll(1, 0)  # never the same class
+    second = str(write_classifier(tmp_path / "other", other))
+    pool = [u.id for u in read_manifest(manifests["pool"])]
+    texts = tmp_path / "texts.csv"
+    lines = [f"{name},negative" for name in pool[:9]]
+    texts.write_text("\n".join(["id,sentiment", *lines, ""]))
+    asked = ("--threshold", "0.01", "--as_listed", "--sentiment", str(texts))
+    alone, both = tmp_path / "alone", tmp_path / "both"
+    assert main(command(teacher, manifests, alone, *asked)) == 0
+    more = (*asked, "--second", second)
+    assert main(command(teacher, manifests, both, *more)) == 0
+    capsys.readouterr()
+    reasons = [
+        json.loads((folder / "round.json").read_text())["reasons"]
+        for folder in (alone, both)
+    ]
+    assert reasons[0]["sentiment of the text is not known"] <= 3
+    assert not any("second" in reason for reason in reasons[0])
+    assert all("second teacher says" in reason for reason in reasons[1])
+    assert sum(reasons[0].values()) == sum(reasons[1].values()) == len(pool)
+    for row in read_manifest(alone / "manifest" / "all.json"):
+        assert row.emo != "happy" and row.start is None
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
@@ -178,12 +211,52 @@ def test_rounds_train_label_and_train_again(
               if "training" not in p.parts}  # fmt: skip
     assert main(["pseudolabel", "--rounds", str(path), "--quiet"]) == 0
     assert before == {p: p.read_bytes() for p in before}
+    # Killed in the second training and run again, the chain is the same.
+    chain["output"] = str(tmp_path / "again")
+    path.write_text(json.dumps(chain))
+
+    def dies(argv):
+        if "seed" not in argv[argv.index("--output_folder") + 1]:
+            raise KeyboardInterrupt
+        train(argv)
+
+    monkeypatch.setattr(rounds, "_train", dies)
+    assert main(["pseudolabel", "--rounds", str(path), "--quiet"]) == 130
+    monkeypatch.setattr(rounds, "_train", train)
+    assert main(["pseudolabel", "--rounds", str(path), "--quiet"]) == 0
+    for name in ("rounds.json", *(f"seed/labels/{name}" for name in FILES)):
+        again = (tmp_path / "again" / name).read_bytes()
+        assert again == (output / name).read_bytes(), name
     # Nine outputs in the published order, under the published names.
     folder = output / "base" / "funasr"
     assert (folder / "tokens.txt").read_text().split() == list(NINE_TOKENS)
     published = classifier_from_published(folder)
     assert tuple(label.id for label in published.labels) == NINE
     ours = rounds.read_classifier(output / "base" / "classifier")
+    assert ours.about["results"]["corpus"] == "Synthetic"
     wav = 0.1 * torch.randn(16000)
     one, other = (x.log_posteriors([wav])[0].exp() for x in (published, ours))
     torch.testing.assert_close(one, other, atol=1e-6, rtol=0)
+
+
+def test_the_published_head_on_resd(tmp_path, capsys):
+    """The command of the page of results, on a small tree."""
+    model = tmp_path / "emotion2vec_plus_tiny"
+    trained = tiny_trained(NINE, hidden=0, temperature=1.0)
+    head = published_head(with_nine_tokens(trained))
+    encoder = trained.embedding.encoder
+    write_funasr(model, Pretrained(encoder, {}, "funasr", None, head))
+    table = RECIPES / "RESD" / "nine_classes.yaml"
+    command = [
+        *("evaluate", str(model), "--recipe", "RESD", "--part", "test"),
+        *("--data_folder", str(resd(tmp_path / "c"))),
+        *("--output", str(tmp_path / "o"), "--label_map", str(table)),
+        *("--allow_partial", "--device", "cpu", "--quiet"),
+    ]
+    assert main(command) == 0
+    results = json.loads((tmp_path / "o" / "results.json").read_text())
+    assert results["n_predictions"] == 1
+    reference = {(name, common) for _, name, common
+                 in results["labels"]["reference"]}  # fmt: skip
+    assert ("enthusiasm", "other") in reference
+    assert "1 of 3 utterances: test" in results["protocol"]["marks"]

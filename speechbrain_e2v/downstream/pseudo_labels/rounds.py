@@ -121,11 +121,13 @@ def run_rounds(chain: Rounds, progress: bool = True) -> list[dict]:
         table,
         {"train": parts.train, "valid": parts.valid, "test": parts.test},
     )
+    learned = [*parts.train, *parts.valid, *parts.pool]
+    data_sets = sorted({u.dataset for u in learned if u.dataset})
     entries: list[dict] = []
     for step in chain.rounds:
         folder = output / step.name
         _train(training_command(chain, step, table, folder / "training"))
-        trained = _exported(folder)
+        trained = _exported(folder, data_sets)
         entry = {"name": step.name, **_scores(folder / "training")}
         if step is not chain.rounds[-1]:
             about = run_round(
@@ -191,9 +193,11 @@ def _scores(training: Path) -> dict:
     return {name: results["pooled"][name] for name in ("wa", "ua", "wf1")}
 
 
-def _exported(folder: Path) -> TrainedClassifier:
+def _exported(folder: Path, data_sets: Sequence[str]) -> TrainedClassifier:
     """The round's classifier, exported once for each finished training.
 
+    It is said to be trained on the data sets behind the table, so that tests
+    on one of them are marked.
     Beside it ``funasr`` has the same under the names that are published, where
     encoder and head have that form.
     """
@@ -203,6 +207,9 @@ def _exported(folder: Path) -> TrainedClassifier:
     if mark.is_file() and mark.read_text("utf-8") == trained_as:
         return read_classifier(folder / "classifier")
     trained = with_nine_tokens(trained_classifier(folder / "training"))
+    if data_sets:
+        facts = trained.about["results"]
+        trained.about["results"] = {**facts, "corpus": ", ".join(data_sets)}
     write_classifier(folder / "classifier", trained, overwrite=True)
     head = published_head(trained)
     encoder = trained.embedding.encoder
