@@ -58,11 +58,15 @@ TOLERANCE = 1e-5
 """Of posteriors; another kind of processor may round them further apart."""
 
 
+_Size: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=2**24)]
+_Share: TypeAlias = Annotated[float, msgspec.Meta(ge=0, lt=1)]  # of dropout
+
+
 class _SavedHead(msgspec.Struct):
     """What ``probe.json`` must have."""
 
     head: str
-    arguments: dict[str, Annotated[int, msgspec.Meta(ge=1, le=2**24)]]
+    arguments: dict[str, _Size | _Share]
 
 
 @dataclass(frozen=True)
@@ -316,7 +320,7 @@ def read_head(folder: str | Path) -> Head:
         )
     try:
         with torch.device("meta"):  # whatever the sizes say, nothing is built
-            head = _HEADS[about.head](**about.arguments)
+            head = _HEADS[about.head](**about.arguments)  # type: ignore[arg-type]
     except (TypeError, ValueError, RuntimeError) as error:
         raise BadDocument(
             f"{path}: arguments: {error}: {_TRAIN_AGAIN}."

@@ -60,6 +60,7 @@ def test_what_is_exported_is_what_was_tuned(spoken, encoder, tmp_path):
     assert results["classifier"]["kind"] == "fine-tuning"
     assert len(results["folds"]) == 4
     assert not list((work / "save").iterdir())
+    assert main(["table", str(work)]) == 0  # its schema knows the description
     export, layout = tmp_path / "classifier", tmp_path / "funasr"
     command = ["export", str(work), str(export), "--fold", "0"]
     assert main([*command, "--no_calibration"]) == 0
@@ -127,7 +128,7 @@ def test_the_challenges_baselines(encoder, tmp_path):
     )  # fmt: skip
     assert list(found["scales"]) == ["arousal", "valence", "dominance"]
     assert found["folds"][0]["n_train"] == 3
-    assert found["regressor"]["objective"]["loss"] == "ccc"
+    assert found["regressor"]["training_objective"]["loss"] == "ccc"
     multitask = run(
         "MSP-Podcast", PROBES / "finetune_multitask.yaml", folder, encoder,
         tmp_path / "both", "--protocol", "official", "--n_folds", "1",

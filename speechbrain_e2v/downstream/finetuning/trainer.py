@@ -69,7 +69,7 @@ class FineTuner:
         self.description = {
             "kind": "fine-tuning",
             **settings.describe(),
-            "objective": described(objective),
+            "training_objective": described(objective),
             "selection": "first epoch with the best validation "
             f"{objective.selection.upper()}",
         }
