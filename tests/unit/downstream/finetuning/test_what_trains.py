@@ -19,6 +19,7 @@ from speechbrain_e2v.downstream.finetuning.what_trains import (
     TopLayers,
     block_of,
 )
+from speechbrain_e2v.lobes.data2vec1 import Data2vec1Encoder
 from speechbrain_e2v.lobes.heads import LinearHead
 
 
@@ -59,6 +60,24 @@ def test_exactly_what_is_free_moves(kind, store, tmp_path):
         assert torch.equal(value, before[name]), name
     assert (result.tuned_parameters > 0) == bool(result.encoder)
     assert not list((tmp_path / "save").iterdir())
+
+
+@pytest.mark.parametrize("kind", ["full", "with the front end", "lora"])
+def test_data2vec1_is_tuned_as_well(kind, tmp_path):
+    what, free = KINDS[kind]
+    torch.manual_seed(0)
+    encoder = Data2vec1Encoder(
+        embed_dim=24, num_heads=2, depth=2, conv_channels=16,
+        pos_conv_groups=2, pos_conv_width=20, pos_conv_depth=2,
+    )  # fmt: skip
+    store = tuning.corpus(tmp_path / "corpus", encoder=encoder)
+    result = tuning.tuned(store, tmp_path / "save", what_trains=what)
+    expected = {
+        name
+        for name, parameter in encoder.named_parameters()
+        if free(name) and parameter.numel()  # it has no extra tokens
+    }
+    assert result.encoder.keys() == expected
 
 
 def test_the_head_moves_first(store, tmp_path):

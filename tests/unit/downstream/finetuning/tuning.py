@@ -24,7 +24,7 @@ TRUTH = {name: index % 3 for index, name in enumerate(NAMES)}
 FOLD = Fold("first", NAMES[:6], NAMES[6:9], NAMES[9:])
 
 
-def corpus(folder, layer=-1, ratings=False):
+def corpus(folder, layer=-1, ratings=False, encoder=None):
     """A TunableCorpus of twelve clips, 0.3 to 0.6 s."""
     folder.mkdir(exist_ok=True)
     utterances = []
@@ -44,7 +44,7 @@ def corpus(folder, layer=-1, ratings=False):
                 extra=extra if ratings else {},
             )  # fmt: skip
         )
-    encoder = tiny_encoder(depth=2)
+    encoder = encoder or tiny_encoder(depth=2)
     upstream = FrozenEncoder(encoder, layer, "cpu", {"kind": "trained encoder"})
     return TunableEncoder().store({}, upstream, utterances)
 
