@@ -1,6 +1,7 @@
 """The training of encoder and head on one fold."""
 
 import itertools
+import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -143,7 +144,10 @@ class FineTuningBrain(E2VBrain):
         )
         if self.checkpointer is not None:
             self.checkpointer.save_and_keep_only(
-                meta={_RANK: log.rank}, max_keys=[_RANK], num_to_keep=1
+                meta={_RANK: log.rank},
+                max_keys=[_RANK],
+                num_to_keep=1,
+                verbosity=logging.DEBUG,  # there is a bar for the epochs
             )
         self.hparams.advance()
 
