@@ -121,6 +121,10 @@ def test_train(name, encoder, tmp_path, monkeypatch):
     monkeypatch.setattr(
         "speechbrain.utils.logger.get_environment_description", str
     )
+    # Some folds of these few files train on one class, which is refused.
+    monkeypatch.setattr(
+        "speechbrain_e2v.downstream.data.require_learning", lambda *_: None
+    )
     for stem, count in (("linear", folds), ("linear_strict", strict_folds)):
         if count is None:
             continue

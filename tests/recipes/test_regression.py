@@ -220,8 +220,14 @@ def test_any_upstream_can_be_named(probe, tmp_path):
         f"base: [{', '.join(bases)}]\nprotocol: official\nn_folds: 1\n"
         f"output_folder: x\nupstream: !name:{__name__}.Rectified\n",
     )
+    corpus = mosi(tmp_path / "c")
+    labels = corpus / "Raw/Labels/OpinionLevelSentiment.csv"
+    neutral, negative = "03bSnISJMiM,0,0.0", "03bSnISJMiM,0,-1.0"
+    text = labels.read_text("utf-8")
+    assert neutral in text  # of training, which has one class without it
+    labels.write_text(text.replace(neutral, negative), "utf-8")
     results = run(
-        "CMU-MOSI", tmp_path / "x.yaml", mosi(tmp_path / "c"),
+        "CMU-MOSI", tmp_path / "x.yaml", corpus,
         tmp_path / "run", "--number_of_epochs", "1", "--seeds", "[1]",
     )  # fmt: skip
     assert results["upstream"] == {"kind": "rectified waveform"}
