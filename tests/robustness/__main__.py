@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # trials are forks: no threads before them
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # several tasks share the cores
 
 from robustness.changes import try_changes
 from robustness.commands import Command, commands
@@ -38,7 +39,7 @@ PARTS = ("fuzz", "padded", "crashes", "together", "disks", "changes")
 PARTS += ("corpora",)
 CACHING = ("extract", "timeline", "manifest", "pretraining", "probe")
 CACHING += ("reproduce",)
-BATCHES_A_TASK = 25
+BATCHES_A_TASK = 10
 
 Outcome = tuple[Counter, list[str]]
 Task = tuple[str, str, Callable[..., Outcome]]
