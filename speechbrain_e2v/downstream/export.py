@@ -67,6 +67,42 @@ class _SavedHead(msgspec.Struct):
 
     head: str
     arguments: dict[str, _Size | _Share]
+    weights_sha256: str | None = None
+
+
+class _Protocol(msgspec.Struct):
+    marks: list[str]
+
+
+class _Upstream(msgspec.Struct):
+    weights_sha256: str
+
+
+class _Made(msgspec.Struct):
+    kind: str
+
+
+class _Run(msgspec.Struct):
+    """What ``results.json`` must have for its classifier to be exported."""
+
+    corpus: str
+    classes: list[str]
+    protocol: _Protocol
+    pooled: dict[str, float]
+    n_predictions: int
+    classifier: _Made
+    upstream: _Upstream
+    feature_layer: int | str | list[int]
+
+
+class _Fold(msgspec.Struct):
+    """What ``result.json`` must have beside predictions."""
+
+    n_train: int
+    n_valid: int
+    n_test: int
+    selection: dict[str, Any]
+    scores: dict[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -152,6 +188,7 @@ def classifier_from_run(
     """
     results = read_run(run)
     choice = choose(run, fold, seed)
+    read_json(choice.folder / "result.json", _Fold, way_out=_TRAIN_AGAIN)
     module, card = load_pretrained(encoder or _encoder_path(run))
     digest = weights_digest(module)
     expected = results["upstream"]["weights_sha256"]
@@ -257,6 +294,7 @@ def read_run(run: str | Path) -> dict:
             f"{run} used {upstream['architecture']}; only runs on encoders of "
             "this package can be exported."
         )
+    read_json(path, _Run, way_out="run the recipe again")
     return results
 
 
@@ -326,7 +364,7 @@ def read_head(folder: str | Path) -> Head:
             f"{path}: arguments: {error}: {_TRAIN_AGAIN}."
         ) from None
     weights = path.with_name("probe.safetensors")
-    state = read_safetensors(weights)
+    state = read_safetensors(weights, about.weights_sha256)
     check_state(head, state, weights)
     head.load_state_dict(state, assign=True)
     return head.eval()

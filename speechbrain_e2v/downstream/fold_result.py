@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from speechbrain_e2v.files.atomic import replace_text, replaced_file
+from speechbrain_e2v.files.digest import file_sha256
 
 TUNED = "encoder.safetensors"
 """Beside a head: the tensors of the encoder that training has changed."""
@@ -72,6 +73,7 @@ def save_head(folder: str | Path, result: FoldResult, about: dict) -> None:
     description = {
         "head": type(result.head).__name__,
         "arguments": result.arguments,
+        "weights_sha256": file_sha256(folder / "probe.safetensors"),
         **about,
     }
     text = json.dumps(description, indent=1, ensure_ascii=False)
