@@ -10,6 +10,7 @@ import argparse
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -48,6 +49,8 @@ Named = Iterator[tuple[str, Callable[..., Outcome]]]
 
 def main() -> int:
     options = _options()
+    # A shell has what it starts in the background ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     started = time.monotonic()
     rows: list[Row] = []
     faults = 0
