@@ -51,7 +51,7 @@ def main() -> int:
     options = _options()
     # A shell has what it starts in the background ignore it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    started = time.monotonic()
+    started, tried = time.monotonic(), commit()
     rows: list[Row] = []
     faults = 0
     with tempfile.TemporaryDirectory(
@@ -86,7 +86,7 @@ def main() -> int:
                 now = time.monotonic()
                 row = Row(
                     *(part, name, counts, len(found)),
-                    *(_size(options, part), commit(), (now - before) / 60),
+                    *(_size(options, part), tried, (now - before) / 60),
                 )
                 before = now
                 rows.append(row)
