@@ -33,6 +33,7 @@ from speechbrain_e2v.lobes.embedding import (
     UtteranceEmbedding,
 )
 from speechbrain_e2v.lobes.waveform_encoder import WaveformEncoder
+from speechbrain_e2v.metrics import SCORES
 from speechbrain_e2v.published.encoder_folder import weights_digest
 from speechbrain_e2v.published.load import load_pretrained
 from speechbrain_e2v.published.state_dict_check import (
@@ -82,6 +83,17 @@ class _Made(msgspec.Struct):
     kind: str
 
 
+class _Spread(msgspec.Struct):
+    mean: float
+    sd: float
+    min: float
+    max: float
+
+
+class _Versions(msgspec.Struct):
+    speechbrain_e2v: str
+
+
 class _Run(msgspec.Struct):
     """What ``results.json`` must have for its classifier to be exported."""
 
@@ -93,6 +105,14 @@ class _Run(msgspec.Struct):
     classifier: _Made
     upstream: _Upstream
     feature_layer: int | str | list[int]
+    fold_spread: dict[str, _Spread]
+    versions: _Versions
+    interval95: dict[str, tuple[float, float]] | None = None
+
+    def __post_init__(self) -> None:
+        for name in SCORES:
+            if name not in self.pooled or name not in self.fold_spread:
+                raise ValueError(f"there is no score {name}")
 
 
 class _Fold(msgspec.Struct):
