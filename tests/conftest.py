@@ -6,6 +6,7 @@ absent. ``generated_corpus`` needs nothing.
 """
 
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,15 @@ import torch
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 GOLDEN = REPOSITORY / "tests" / "golden"
+
+
+def pytest_configure():
+    """Hear Ctrl-C: what a shell starts in the background ignores it.
+
+    So would every process that a test starts.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,7 @@ BLOCK = re.compile(
 # `python` of the shell: hours become seconds, nothing else is changed.
 PYTHON = """#!/bin/sh
 case "$*" in
+    *" --updates "*) ;;
     *"train.py hparams/pretrain_"* | *"train.py hparams/vesper_"*)
         set -- "$@" --updates 4 ;;
     *"train.py hparams/linear.yaml"*) set -- "$@" --number_of_epochs 2 ;;

@@ -138,7 +138,7 @@ class Mstr(nn.Module):
 
     >>> net = Mstr(input_dim=1024, n_classes=4)
     >>> sum(p.numel() for p in net.parameters())
-    21661964
+    21679876
     """
 
     def __init__(

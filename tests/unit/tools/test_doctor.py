@@ -77,7 +77,7 @@ def test_a_missing_extra_says_what_for(monkeypatch):
     monkeypatch.setattr(doctor, "version", lambda name: None)
     details = {f.what: f.detail for f in doctor.extras()}
     assert "text by BERT" in details["transformers"]
-    assert "speechbrain_e2v[text]" in details["transformers"]
+    assert "speechbrain_e2v[hf]" in details["transformers"]
 
 
 def test_upstreams_and_what_leaks(capsys, tmp_path, repository):
