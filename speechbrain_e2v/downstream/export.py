@@ -324,8 +324,8 @@ def choose(
     """Choose a trained head of a run.
 
     `fold` is the number of a fold, from 0, or its name; None, as for `seed`:
-    all compete. The best validation WA wins; of equals the lower loss, then
-    the first fold.
+    all compete, and all that ``results.json`` names must be there. The best
+    validation WA wins; of equals the lower loss, then the first fold.
 
     Raises
     ------
@@ -334,19 +334,27 @@ def choose(
     """
     results = read_json(Path(run) / "results.json", dict[str, Any])
     current = {entry["settings_sha256"] for entry in results["folds"]}
-    candidates, known = [], []
+    candidates, known, kept = [], [], set()
     for path in sorted(Path(run).glob("folds/*/seed*/result.json")):
         number = int(path.parts[-3])
         found_seed = int(path.parts[-2].removeprefix("seed"))
         result = read_fold(path)
         if result["settings_sha256"] not in current:
             continue  # of other settings, which results.json no longer has
+        kept.add(result["settings_sha256"])
         known.append(f"{number} ({result['fold']!r}, seed {found_seed})")
         named = fold is None or str(fold) in (
             str(number), f"{number:02d}", result["fold"]
         )  # fmt: skip
         if named and seed in (None, found_seed):
             candidates.append((path.parent, number, found_seed, result))
+    if fold is None and seed is None and kept < current:
+        # The best of what is left would not be the best of the run.
+        raise ValueError(
+            f"{run}/results.json names {len(current)} trained heads, of which "
+            f"{len(current - kept)} are not in {run}/folds: run the recipe "
+            "again, or choose one with --fold and --seed"
+        )
     if not candidates:
         raise ValueError(
             f"{run} has no fold {fold!r} with seed {seed!r}; there are: "

@@ -1,6 +1,7 @@
 """A finished run becomes the classifier that was trained."""
 
 import json
+import shutil
 
 import pytest
 import soundfile
@@ -60,6 +61,20 @@ def test_a_fold_that_is_not_there_is_named(run):
         choose(run, "9")
     with pytest.raises(ValueError, match="with seed 8"):
         choose(run, seed=8)
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_the_best_of_what_is_left_is_not_taken(run, tmp_path, number):
+    """One digit of a digest, and the head it names does not compete."""
+    shutil.copytree(run, tmp_path / "run")
+    path = tmp_path / "run" / "results.json"
+    results = json.loads(path.read_text("utf-8"))
+    digest = results["folds"][number]["settings_sha256"]
+    results["folds"][number]["settings_sha256"] = digest[:-1] + "x"
+    path.write_text(json.dumps(results), "utf-8")
+    with pytest.raises(ValueError, match="names 3 trained heads, of which 1"):
+        choose(tmp_path / "run")
+    assert choose(tmp_path / "run", fold=1).number == 1
 
 
 def test_posteriors_are_the_probe_s_at_the_fitted_temperature(run):
