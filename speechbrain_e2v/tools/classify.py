@@ -37,12 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="give no label below this probability",
     )
-    parser.add_argument(
-        "--batch_seconds",
-        type=float,
-        default=60.0,
-        help="audio computed together (default: %(default)s)",
-    )
+    add_batch_argument(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one object a line")
     form.add_argument("--csv", action="store_true")
@@ -75,6 +70,21 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         help="read this channel, the first is 0 (default: their mean)",
     )
+    add_source_arguments(parser)
+
+
+def add_batch_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare how much is computed together."""
+    parser.add_argument(
+        "--batch_seconds",
+        type=float,
+        default=60.0,
+        help="audio computed together (default: %(default)s)",
+    )
+
+
+def add_source_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare on what a model is computed, and whether it is downloaded."""
     parser.add_argument("--device", help="cpu, cuda, ... (default: a GPU)")
     parser.add_argument(
         "--offline", action="store_true", help="hub models: cache only"

@@ -25,7 +25,11 @@ from speechbrain_e2v.downstream.results import write_run
 from speechbrain_e2v.files.lock import sole_writer
 from speechbrain_e2v.report.find_corpora import recipe_corpus
 from speechbrain_e2v.report.formats import file_name, single_line
-from speechbrain_e2v.tools.classify import load_model
+from speechbrain_e2v.tools.classify import (
+    add_batch_argument,
+    add_source_arguments,
+    load_model,
+)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -82,16 +86,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="DIR",
         help="default: results/evaluate/<model>/<corpus>",
     )
-    parser.add_argument(
-        "--batch_seconds",
-        type=float,
-        default=60.0,
-        help="audio computed together (default: %(default)s)",
-    )
-    parser.add_argument("--device", help="cpu, cuda, ... (default: a GPU)")
-    parser.add_argument(
-        "--offline", action="store_true", help="hub models: cache only"
-    )
+    add_batch_argument(parser)
+    add_source_arguments(parser)
 
 
 def run(arguments: Namespace) -> int:

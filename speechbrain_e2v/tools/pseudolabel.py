@@ -34,6 +34,10 @@ from speechbrain_e2v.files.documents import read_json
 from speechbrain_e2v.files.lock import sole_writer
 from speechbrain_e2v.inference.classifier import EmotionClassifier
 from speechbrain_e2v.report.formats import single_line
+from speechbrain_e2v.tools.classify import (
+    add_batch_argument,
+    add_source_arguments,
+)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -113,16 +117,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--label_map", type=Path, metavar="FILE", help="a table of labels"
     )
-    parser.add_argument(
-        "--batch_seconds",
-        type=float,
-        default=60.0,
-        help="audio computed together (default: %(default)s)",
-    )
-    parser.add_argument("--device", help="cpu, cuda, ... (default: a GPU)")
-    parser.add_argument(
-        "--offline", action="store_true", help="hub models: cache only"
-    )
+    add_batch_argument(parser)
+    add_source_arguments(parser)
 
 
 def run(arguments: Namespace) -> int:
