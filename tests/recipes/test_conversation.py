@@ -12,9 +12,9 @@ from speechbrain_e2v.cli import main
 from speechbrain_e2v.corpora.manifest import read_manifest
 from speechbrain_e2v.corpora.prepare import prepare
 from speechbrain_e2v.downstream.classification import task as classification
-from speechbrain_e2v.downstream.export import read_run
 from speechbrain_e2v.downstream.process_pool import usable_processes
 from speechbrain_e2v.downstream.run import downstream
+from speechbrain_e2v.downstream.trained_heads import read_run
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.published.encoder_folder import save_encoder
 from speechbrain_e2v.report.rows import read_rows

@@ -16,8 +16,9 @@ import torch
 from speechbrain_e2v.corpora.manifest import read_manifest
 from speechbrain_e2v.corpora.prepare import prepare
 from speechbrain_e2v.downstream.classification.probe import ProbeTrainer
-from speechbrain_e2v.downstream.export import choose, classifier_from_run
+from speechbrain_e2v.downstream.export import classifier_from_run
 from speechbrain_e2v.downstream.run import downstream
+from speechbrain_e2v.downstream.trained_heads import choose
 from speechbrain_e2v.files.lock import sole_writer
 from speechbrain_e2v.inference.classifier_folder import (
     read_classifier,

@@ -10,11 +10,11 @@ import soundfile
 import torch
 
 from speechbrain_e2v.cli import main
-from speechbrain_e2v.downstream.export import read_head, read_run
 from speechbrain_e2v.downstream.feature_cache import cached_features
 from speechbrain_e2v.downstream.regression.probe import RegressionTrainer
 from speechbrain_e2v.downstream.regression.targets import rating_scores
 from speechbrain_e2v.downstream.run import downstream
+from speechbrain_e2v.downstream.trained_heads import read_head, read_run
 from speechbrain_e2v.lobes.encoder import Emotion2vecEncoder
 from speechbrain_e2v.published.encoder_folder import save_encoder
 from tests.recipes.fake_corpora import (

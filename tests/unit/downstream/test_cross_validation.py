@@ -19,8 +19,8 @@ from speechbrain_e2v.downstream.classification.utterance_probe import (
 )
 from speechbrain_e2v.downstream.cross_validation import FoldRun, cross_validate
 from speechbrain_e2v.downstream.data import require_learning
-from speechbrain_e2v.downstream.export import read_head
 from speechbrain_e2v.downstream.fold_result import FoldResult
+from speechbrain_e2v.downstream.trained_heads import read_head
 from speechbrain_e2v.files.documents import BadDocument
 from speechbrain_e2v.inference.feature_store import FeatureStore, write_features
 from speechbrain_e2v.lobes.heads import FrameMLPHead

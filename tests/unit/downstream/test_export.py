@@ -11,11 +11,8 @@ from unit.inference.tiny import CLASSES, frozen_frames, tiny_encoder, write_run
 
 from speechbrain_e2v.corpora.manifest import read_manifest
 from speechbrain_e2v.corpora.protocols import make_folds
-from speechbrain_e2v.downstream.export import (
-    choose,
-    classifier_from_run,
-    read_head,
-)
+from speechbrain_e2v.downstream.export import classifier_from_run
+from speechbrain_e2v.downstream.trained_heads import choose, read_head
 from speechbrain_e2v.downstream.upstreams.encoder import trained_encoder
 from speechbrain_e2v.inference.calibration import calibrate
 from speechbrain_e2v.inference.classifier import EmotionClassifier

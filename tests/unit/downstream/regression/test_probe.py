@@ -10,12 +10,12 @@ from speechbrain.utils.run_opts import RunOptions
 
 from speechbrain_e2v.corpora.protocols import Fold
 from speechbrain_e2v.downstream.cross_validation import cross_validate
-from speechbrain_e2v.downstream.export import read_head
 from speechbrain_e2v.downstream.regression.metrics import ccc
 from speechbrain_e2v.downstream.regression.probe import RegressionTrainer
 from speechbrain_e2v.downstream.regression.ridge import RidgeTrainer
 from speechbrain_e2v.downstream.regression.standardise import moments
 from speechbrain_e2v.downstream.regression.targets import RatingTargets
+from speechbrain_e2v.downstream.trained_heads import read_head
 from speechbrain_e2v.inference.feature_store import FeatureStore, write_features
 from speechbrain_e2v.lobes.heads import FrameMLPHead, LinearHead
 
